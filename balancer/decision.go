@@ -1,0 +1,49 @@
+package balancer
+
+// Via is what chose a decision's target.
+type Via uint8
+
+// The ways of section 3 of the rule language.
+const (
+	ViaDefault Via = iota
+	ViaRule
+	ViaLane
+	ViaOff // the document says `enabled: false`
+)
+
+// String returns "default", "rule", "lane" or "off".
+func (v Via) String() string { return [...]string{"default", "rule", "lane", "off"}[v&3] }
+
+// Fallback is the step that a decision fell back to because its target had
+// nobody usable.
+type Fallback uint8
+
+// The fallbacks of the rule language.
+const (
+	// NoFallback: the target's own instances are the candidates.
+	NoFallback Fallback = iota
+	// FallbackDefault: the default's instead of the target's.
+	FallbackDefault
+	// FallbackPanic: the default's instances, whatever their health.
+	FallbackPanic
+)
+
+// String returns "", "default" or "panic".
+func (f Fallback) String() string { return [...]string{"", "default", "panic", ""}[f&3] }
+
+// Decision is what was decided about one request, before an instance was picked.
+// It explains itself; it is a value and holds no reference to the request.
+type Decision struct {
+	Via Via
+	// Rule is the name of the rule that decided, "" if none did.
+	Rule string
+	// Target is the target chosen before any fallback; the lane's name for
+	// ViaLane; "" where neither rules nor the consumer name a default.
+	Target   string
+	Fallback Fallback
+	// Slot is the slot of a split, drawn or hashed; -1 where no split decided.
+	Slot int
+
+	subset *subset // the candidates
+	hash   uint64  // of the key, if the subset is picked by hash
+}

@@ -1,0 +1,4 @@
+package balancer
+
+// Director decides, for every request, who gets it.
+type Director struct{}

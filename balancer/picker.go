@@ -1,0 +1,24 @@
+package balancer
+
+// Skip says which endpoints a pick passes over: those already tried, or not
+// ready on this connection.
+type Skip interface {
+	Skip(e *Endpoint) bool
+}
+
+// Pick is the question put to a Picker.
+type Pick struct {
+	// Hash is the hash of the request's key; only a consistent-hash picker reads it.
+	Hash uint64
+	// Skip is nil if every endpoint will do.
+	Skip Skip
+}
+
+// Picker picks one of its endpoints. It may be called concurrently, never
+// blocks, never allocates, and always ends.
+type Picker interface {
+	// Pick returns the index of an endpoint, -1 if all are skipped.
+	Pick(p Pick) int
+}
+
+type subset struct{}

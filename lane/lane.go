@@ -1,0 +1,195 @@
+package lane
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Headers that travel by default, in lower case. Lookups in HTTP headers and
+// gRPC metadata are case-insensitive.
+const (
+	HeaderLane     = "x-gray-lane"
+	HeaderVersion  = "x-gray-version"
+	HeaderTag      = "x-tag"
+	HeaderUser     = "x-user-id"
+	HeaderUserType = "x-user-type"
+)
+
+// DefaultHeaders returns the names of the headers that a server carries on when
+// nothing else is said.
+func DefaultHeaders() []string {
+	return []string{HeaderLane, HeaderVersion, HeaderTag, HeaderUser, HeaderUserType}
+}
+
+// MaxValue is the length in bytes above which a value is not carried.
+const MaxValue = 1024
+
+// Carrier is a message's headers.
+type Carrier interface {
+	// Values returns all values of a header; the name is in lower case and the
+	// lookup is case-insensitive. The slice is read-only.
+	Values(name string) []string
+	// Set replaces all values of a header by one.
+	Set(name, value string)
+}
+
+// carried is what a context holds. It is immutable: every change makes a copy.
+type carried struct {
+	user    string // set by the application; "" if only the header speaks
+	headers []pair
+}
+
+type pair struct{ name, value string }
+
+type key struct{}
+
+func from(ctx context.Context) *carried {
+	c, _ := ctx.Value(key{}).(*carried)
+	return c
+}
+
+// With returns a context whose requests are in the given lane. A name that is
+// not Valid, "" among them, takes them out of any lane.
+func With(ctx context.Context, name string) context.Context {
+	if !Valid(name) {
+		name = ""
+	}
+	return WithHeader(ctx, HeaderLane, name)
+}
+
+// From returns the lane of the context, "" for none.
+func From(ctx context.Context) string {
+	v, _ := Header(ctx, HeaderLane)
+	return v
+}
+
+// WithUser returns a context whose requests are made for the given user. It
+// beats the header x-user-id, and is sent on as that header.
+func WithUser(ctx context.Context, user string) context.Context {
+	c := carried{user: user}
+	if old := from(ctx); old != nil {
+		c.headers = old.headers
+	}
+	return context.WithValue(ctx, key{}, &c)
+}
+
+// User returns who the context's requests are made for: what WithUser said, or
+// else the carried header x-user-id; "" if unknown.
+func User(ctx context.Context) string {
+	c := from(ctx)
+	if c == nil {
+		return ""
+	}
+	if c.user != "" {
+		return c.user
+	}
+	return c.header(HeaderUser)
+}
+
+// WithHeader returns a context that carries a header; the name's case does not
+// matter, and the value "" ends its travel.
+func WithHeader(ctx context.Context, name, value string) context.Context {
+	name = strings.ToLower(name)
+	c := carried{}
+	if old := from(ctx); old != nil {
+		c.user = old.user
+		c.headers = slices.DeleteFunc(slices.Clone(old.headers), func(p pair) bool { return p.name == name })
+	}
+	if value != "" && len(value) <= MaxValue {
+		c.headers = append(c.headers, pair{name, value})
+	}
+	return context.WithValue(ctx, key{}, &c)
+}
+
+// Header returns a header that the context carries.
+func Header(ctx context.Context, name string) (string, bool) {
+	c := from(ctx)
+	if c == nil {
+		return "", false
+	}
+	v := c.header(strings.ToLower(name))
+	return v, v != ""
+}
+
+func (c *carried) header(lower string) string {
+	for i := range c.headers {
+		if c.headers[i].name == lower {
+			return c.headers[i].value
+		}
+	}
+	return ""
+}
+
+// Extract returns a context that carries the named headers of an incoming
+// message; what ctx carried before is dropped. A header that was sent more than
+// once, is empty or has more than MaxValue bytes is not carried, nor is a lane
+// that is not Valid. Names are in lower case.
+func Extract(ctx context.Context, m Carrier, names []string) context.Context {
+	var c *carried
+	for _, name := range names {
+		vs := m.Values(name)
+		if len(vs) != 1 || vs[0] == "" || len(vs[0]) > MaxValue || name == HeaderLane && !Valid(vs[0]) {
+			continue
+		}
+		if c == nil {
+			c = &carried{headers: make([]pair, 0, len(names))}
+		}
+		c.headers = append(c.headers, pair{name, vs[0]})
+	}
+	if c == nil && from(ctx) == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, key{}, c)
+}
+
+// Inject writes what ctx carries onto an outgoing message. A header that the
+// message has already stays as it is.
+func Inject(ctx context.Context, m Carrier) {
+	c := from(ctx)
+	if c == nil {
+		return
+	}
+	if c.user != "" && len(m.Values(HeaderUser)) == 0 {
+		m.Set(HeaderUser, c.user)
+	}
+	for i := range c.headers {
+		if p := &c.headers[i]; len(m.Values(p.name)) == 0 {
+			m.Set(p.name, p.value)
+		}
+	}
+}
+
+// Injects reports whether Inject would have anything to write.
+func Injects(ctx context.Context) bool {
+	c := from(ctx)
+	return c != nil && (c.user != "" || len(c.headers) > 0)
+}
+
+// Of returns the lane that a message is in: its header x-gray-lane, if it was
+// sent once and is a name; else "".
+func Of(m Carrier) string {
+	vs := m.Values(HeaderLane)
+	if len(vs) != 1 || !Valid(vs[0]) {
+		return ""
+	}
+	return vs[0]
+}
+
+// Valid reports whether s is a lane's name: 1 to 64 letters, digits, dots,
+// underscores and hyphens, with a letter or digit at both ends.
+func Valid(s string) bool {
+	if s == "" || len(s) > 64 || !alnum(s[0]) || !alnum(s[len(s)-1]) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !alnum(c) && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func alnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
