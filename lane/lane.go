@@ -176,6 +176,18 @@ func Of(m Carrier) string {
 	return vs[0]
 }
 
+// UserOf returns who a message is for: what WithUser said, or else the message's
+// header x-user-id if it was sent once; "" if unknown.
+func UserOf(ctx context.Context, m Carrier) string {
+	if c := from(ctx); c != nil && c.user != "" {
+		return c.user
+	}
+	if vs := m.Values(HeaderUser); len(vs) == 1 {
+		return vs[0]
+	}
+	return ""
+}
+
 // Valid reports whether s is a lane's name: 1 to 64 letters, digits, dots,
 // underscores and hyphens, with a letter or digit at both ends.
 func Valid(s string) bool {

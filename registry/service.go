@@ -101,6 +101,19 @@ type Instance struct {
 	Metadata map[string]string
 }
 
+// DefaultWeight is Nacos's 1.0.
+const DefaultWeight = 1000
+
+// NewInstance returns an instance at "ip:port" that is healthy, enabled and of
+// the default weight and cluster. A Registrar that has a weight of its own
+// replaces the default weight by it.
+func NewInstance(addr string) Instance {
+	return Instance{
+		ID: InstanceID(addr, ""), Addr: addr, Cluster: DefaultCluster,
+		Weight: DefaultWeight, Healthy: true, Enabled: true,
+	}
+}
+
 // InstanceID returns the identity of the instance at addr in a cluster.
 func InstanceID(addr, cluster string) string {
 	if cluster == "" {
