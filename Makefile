@@ -1,0 +1,76 @@
+# make            build, test and lint: what to run before a commit
+# make check      everything, as CI does; needs Java 17 and Maven for the real Nacos
+# make help       the other targets
+
+GO            ?= go
+GOLANGCI      := bin/golangci-lint-v2.15.0
+MODULES       := . integration
+BENCHTIME     ?= 1s
+FUZZTIME      ?= 20s
+
+# Why the real Nacos cannot run here; empty if it can.
+NACOS_MISSING := $(shell \
+	java=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
+	[ "$${java:-0}" -ge 17 ] || printf 'Java 17 or newer, '; \
+	command -v mvn >/dev/null || printf 'Maven, ')
+
+.PHONY: all build test race lint fmt quickstart integration budget bench fuzz cover tidy-check check help
+
+all: build test lint ## build, test and lint
+
+build: ## compile every package
+	$(GO) build ./...
+
+test: ## go test ./...: needs Go alone
+	$(GO) test ./...
+
+race: ## the tests under the race detector
+	$(GO) test -race -timeout 15m ./...
+
+lint: $(GOLANGCI) ## golangci-lint in the pinned version
+	@for dir in $(MODULES); do (cd $$dir && "$(CURDIR)/$(GOLANGCI)" run --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
+
+fmt: $(GOLANGCI) ## gofumpt and goimports
+	@for dir in $(MODULES); do (cd $$dir && "$(CURDIR)/$(GOLANGCI)" fmt --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
+
+quickstart: ## the README's first command
+	$(GO) run ./examples/quickstart
+
+integration: ## the same scripts on a real Nacos and on nacostest
+ifeq ($(NACOS_MISSING),)
+	cd integration && $(GO) test -v -count=1 -timeout 30m ./...
+else ifneq ($(filter true 1,$(CI) $(REQUIRE_NACOS)),)
+	@echo 'integration: no real Nacos: $(NACOS_MISSING)missing; apt-get install openjdk-17-jre-headless maven' >&2; exit 1
+else
+	@echo 'LEFT OUT: the tests on a real Nacos: $(NACOS_MISSING)missing; on Debian: apt-get install openjdk-17-jre-headless maven'
+endif
+
+budget: ## modules and size that a minimal consumer links
+	$(GO) test -v -count=1 -run Budget ./internal/deptest
+
+bench: ## benchmarks, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+cover: ## coverage over all packages, as cover.out
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -n 1
+
+tidy-check: ## go.mod and go.sum are what go mod tidy would write
+	@for dir in $(MODULES); do (cd $$dir && $(GO) mod tidy -diff) || exit 1; done
+
+check: quickstart test race lint tidy-check budget integration ## everything
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+$(GOLANGCI):
+	mkdir -p bin
+	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(patsubst bin/golangci-lint-%,%,$@)
+	mv bin/golangci-lint $@
