@@ -1,5 +1,7 @@
 package balancer
 
+import "iter"
+
 // Via is what chose a decision's target.
 type Via uint8
 
@@ -45,5 +47,20 @@ type Decision struct {
 	Slot int
 
 	subset *subset // the candidates
-	hash   uint64  // of the key, if the subset is picked by hash
+	hash   uint64  // of the request's key
+	hashed bool    // false: no key, or not picked by hash
+}
+
+// Candidates returns the endpoints that the decision leaves to the picker.
+func (d *Decision) Candidates() iter.Seq[*Endpoint] {
+	return func(yield func(*Endpoint) bool) {
+		if d.subset == nil {
+			return
+		}
+		for _, e := range d.subset.endpoints {
+			if !yield(e) {
+				return
+			}
+		}
+	}
 }

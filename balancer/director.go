@@ -1,4 +1,191 @@
 package balancer
 
-// Director decides, for every request, who gets it.
-type Director struct{}
+import (
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
+)
+
+// Director decides, for every request, who gets it: section 3 of the rule
+// language over one snapshot. It is immutable but for its counters; any number
+// of goroutines may use it.
+type Director struct {
+	snapshot  *registry.Snapshot
+	rules     *config.Rules // nil: no document
+	caller    map[string]string
+	endpoints []*Endpoint // one for each instance of the snapshot
+
+	standard target             // the default
+	panicked *subset            // the default whatever its health; nil unless it has nobody usable
+	targets  map[string]*subset // usable instances by target; without declared targets, by version
+	lanes    map[string]*subset // usable instances by lane
+	walks    []*walk            // one for each rule; nil unless its slot is drawn
+
+	subsets map[string]*subset // all of the above by key, for the next Build
+}
+
+type target struct {
+	name   string
+	subset *subset // nil: nobody is usable
+}
+
+// noDocument is what holds while a service has no document: the request may name
+// a version, and a version that is not there is served by the default.
+var noDocument = config.HeaderField(lane.HeaderVersion)
+
+// Decide decides about a request. The error is a *Error.
+func (d *Director) Decide(req config.Request) (Decision, error) {
+	return d.DecideAt(req, -1)
+}
+
+// DecideAt is Decide with the slot of a split that is not sticky given by the
+// caller; -1 draws it. It serves explanations, which must not move a walk.
+func (d *Director) DecideAt(req config.Request, slot int) (Decision, error) {
+	if d.rules != nil && !d.rules.Enabled {
+		return d.settle(req, Decision{Via: ViaOff, Slot: -1}, &d.standard, false)
+	}
+	if name := req.Lane(); name != "" {
+		if s := d.lanes[name]; s != nil {
+			return d.hand(req, Decision{Via: ViaLane, Target: name, Slot: -1}, s)
+		}
+	}
+	if d.rules == nil {
+		if name, ok := noDocument.Value(req, d.caller); ok {
+			return d.named(req, Decision{Via: ViaRule, Slot: -1}, name, false)
+		}
+		return d.settle(req, Decision{Slot: -1}, &d.standard, false)
+	}
+	for i := range d.rules.Rules {
+		rule := &d.rules.Rules[i]
+		if !rule.Enabled || !rule.When.Holds(req, d.caller) {
+			continue
+		}
+		dec := Decision{Via: ViaRule, Rule: rule.Name, Slot: -1}
+		if rule.By != nil {
+			if name, ok := rule.By.Value(req, d.caller); ok {
+				return d.named(req, dec, name, rule.Strict)
+			}
+			continue
+		}
+		if !rule.Split {
+			return d.to(req, dec, rule.To[0].Target, rule.Strict)
+		}
+		if dec.Slot = d.slot(i, req, slot); dec.Slot >= 0 {
+			if name, ok := rule.Arm(dec.Slot); ok {
+				return d.to(req, dec, name, rule.Strict)
+			}
+		}
+		return d.settle(req, dec, &d.standard, false)
+	}
+	return d.settle(req, Decision{Slot: -1}, &d.standard, false)
+}
+
+// slot returns the slot of a request in split rule i; -1 if the sticky field is
+// absent: the default then, never a random slot.
+func (d *Director) slot(i int, req config.Request, given int) int {
+	rule := &d.rules.Rules[i]
+	if rule.Sticky != nil {
+		key, ok := rule.Sticky.Value(req, d.caller)
+		if !ok {
+			return -1
+		}
+		return config.Slot(rule.Salt, key)
+	}
+	if given >= 0 {
+		return given
+	}
+	return d.walks[i].next()
+}
+
+// named goes on with a target that the request named itself.
+func (d *Director) named(req config.Request, dec Decision, name string, strict bool) (Decision, error) {
+	if d.knows(name) {
+		return d.to(req, dec, name, strict)
+	}
+	if strict {
+		return dec, d.refuse(dec, ErrUnknownTarget)
+	}
+	dec.Fallback = FallbackDefault
+	return d.settle(req, dec, &d.standard, false)
+}
+
+// knows reports whether name can be a target: declared, or, where nothing is
+// declared, any name at all.
+func (d *Director) knows(name string) bool {
+	if d.rules != nil && d.rules.Targets != nil {
+		_, ok := d.rules.Targets[name]
+		return ok
+	}
+	return config.ValidName(name)
+}
+
+func (d *Director) to(req config.Request, dec Decision, name string, strict bool) (Decision, error) {
+	if name == d.standard.name {
+		return d.settle(req, dec, &d.standard, strict)
+	}
+	return d.settle(req, dec, &target{name, d.targets[name]}, strict)
+}
+
+// settle finds the candidates of a target that is decided.
+func (d *Director) settle(req config.Request, dec Decision, t *target, strict bool) (Decision, error) {
+	dec.Target = t.name
+	if t.subset != nil {
+		return d.hand(req, dec, t.subset)
+	}
+	if t.name != d.standard.name {
+		if strict {
+			return dec, d.refuse(dec, ErrNoInstance)
+		}
+		dec.Fallback = FallbackDefault
+		if d.standard.subset != nil {
+			return d.hand(req, dec, d.standard.subset)
+		}
+	}
+	if d.panicked != nil {
+		dec.Fallback = FallbackPanic
+		return d.hand(req, dec, d.panicked)
+	}
+	dec.Fallback = NoFallback
+	return dec, d.refuse(dec, ErrNoInstance)
+}
+
+// hand completes a decision with its candidates and, where they are picked by
+// hash, with the hash of the request's key.
+func (d *Director) hand(req config.Request, dec Decision, s *subset) (Decision, error) {
+	dec.subset = s
+	if s.ring != nil {
+		var key string
+		if key, dec.hashed = d.rules.Balance.Key.Value(req, d.caller); dec.hashed {
+			dec.hash = xxhash.Sum64String(key)
+		}
+	}
+	return dec, nil
+}
+
+func (d *Director) refuse(dec Decision, err error) error {
+	return &Error{Service: d.snapshot.Service().Name, Decision: dec, Err: err}
+}
+
+// Pick picks one of a decision's candidates that skip (nil: none) does not pass
+// over. It returns the instance's index in the director's snapshot and its
+// endpoint, or -1 if all are skipped.
+func (d *Director) Pick(dec *Decision, skip Skip) (int, *Endpoint) {
+	s := dec.subset
+	p := s.picker
+	if dec.hashed {
+		p = s.ring
+	}
+	i := p.Pick(Pick{Hash: dec.hash, Skip: skip})
+	if i < 0 {
+		return -1, nil
+	}
+	return int(s.members[i]), s.endpoints[i]
+}
+
+// Snapshot returns the instances that the director decides about.
+func (d *Director) Snapshot() *registry.Snapshot { return d.snapshot }
+
+// Endpoint returns the endpoint of the snapshot's instance i.
+func (d *Director) Endpoint(i int) *Endpoint { return d.endpoints[i] }

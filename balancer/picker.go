@@ -21,4 +21,11 @@ type Picker interface {
 	Pick(p Pick) int
 }
 
-type subset struct{}
+// subset is the candidates of a decision: instances of one snapshot, never none.
+type subset struct {
+	members   []int32     // indices in the snapshot
+	endpoints []*Endpoint // of the members
+	cursor    *cursor     // the rotation; the next director's subset of this key goes on with it
+	picker    Picker
+	ring      Picker // nil unless the balance is hash
+}

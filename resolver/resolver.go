@@ -2,145 +2,113 @@ package resolver
 
 import (
 	"context"
-	"errors"
-	"time"
+	"fmt"
+	"sync"
 
-	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
 )
 
-var (
-	// ErrUnknownService: the registry answered, and the service has never had an
-	// instance.
-	ErrUnknownService = errors.New("resolver: unknown service")
-	// ErrNotReady: the registry has not answered within the caller's context.
-	ErrNotReady = errors.New("resolver: no instance list yet")
-	// ErrClosed: the resolver or the view was closed.
-	ErrClosed = errors.New("resolver: closed")
-)
+// MaxServices is how many views a resolver keeps open at once. Service names may
+// come from requests (a gateway's), so their number must have an end.
+const MaxServices = 10_000
 
 // Resolver makes views. Its methods may be called concurrently.
-type Resolver struct{}
+type Resolver struct {
+	watcher registry.Watcher
+	source  config.Source // nil: no documents
+	options options
 
-// Option configures a Resolver.
-type Option func(*options)
+	ctx    context.Context //nolint:containedctx // the life of all views, ended by Close
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup // every goroutine of every view
 
-type options struct{}
-
-// New returns a resolver over a registry and a source of documents; without a
-// source (nil) there are no rules. It starts nothing.
-func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, error) {
-	panic("stub")
+	// mu guards what follows. Hooks, watchers and sources are never called under
+	// it, they may call back.
+	mu     sync.Mutex
+	views  map[viewKey]*View
+	closed bool
 }
 
-// WithHooks adds hooks; several are called in order.
-func WithHooks(h Hooks) Option { panic("stub") }
+type viewKey struct {
+	service  registry.Service
+	protocol string
+}
 
-// WithNamespace and group for Service(name).
-func WithDefaults(s registry.Service) Option { panic("stub") }
+// New returns a resolver over a registry and a source of documents; without a
+// source (nil) there are no rules. It starts nothing, the first View does.
+// Neither the watcher nor the source is closed by it.
+func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, error) {
+	o, err := newOptions(w, opts)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &Resolver{
+		watcher: w, source: src, options: o,
+		ctx: ctx, cancel: cancel,
+		views: map[viewKey]*View{},
+	}, nil
+}
 
-// Service returns the full name of a service in the resolver's namespace and group.
-func (r *Resolver) Service(name string) registry.Service { panic("stub") }
+// Service returns the full name of a service in the resolver's namespace and
+// group.
+func (r *Resolver) Service(name string) registry.Service {
+	s := r.options.defaults
+	s.Name = name
+	return s
+}
 
-// View returns the live view of a service; the first call starts the watch.
-// Views of one service and protocol are shared; each call needs one View.Close.
-// Protocol ("http", "grpc" or "") hides instances labelled with another one.
-func (r *Resolver) View(s registry.Service, protocol string) (*View, error) { panic("stub") }
+// View returns the live view of a service. The first call starts the watch;
+// views of one service and protocol are shared, and each call needs one
+// View.Close. Protocol ("http", "grpc"; "" for all) hides the instances that are
+// labelled with another one.
+//
+// Errors: ErrClosed, ErrTooManyServices, registry.ErrInvalid.
+func (r *Resolver) View(s registry.Service, protocol string) (*View, error) {
+	s = s.WithDefaults()
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
+	key := viewKey{s, protocol}
+	v := r.views[key]
+	if v == nil {
+		if len(r.views) >= MaxServices {
+			return nil, fmt.Errorf("%w: %d are open, %s is one more", ErrTooManyServices, MaxServices, s)
+		}
+		v = newView(r, key)
+		r.views[key] = v
+	}
+	v.refs++
+	return v, nil
+}
+
+// release takes back one View call's share of a view.
+func (r *Resolver) release(v *View) {
+	r.mu.Lock()
+	v.refs--
+	last := v.refs == 0 && r.views[v.key] == v
+	if last {
+		delete(r.views, v.key)
+	}
+	r.mu.Unlock()
+	if last {
+		v.cancel(ErrClosed)
+	}
+}
 
 // Close ends all watches, waits for every goroutine, and fails later calls with
 // ErrClosed. It is idempotent.
-func (r *Resolver) Close() error { panic("stub") }
-
-// State is one consistent view of a service: immutable.
-type State struct {
-	// Snapshot holds the instances that the view's protocol may use.
-	Snapshot *registry.Snapshot
-	// Rules is nil if no document was ever accepted.
-	Rules    *config.Rules
-	Director *balancer.Director
-}
-
-// View is the live view of one service. Its methods may be called concurrently.
-type View struct{}
-
-// Service returns whose view this is.
-func (v *View) Service() registry.Service { panic("stub") }
-
-// State returns the state in force, nil before the first list.
-func (v *View) State() *State { panic("stub") }
-
-// Ready waits until there is a state; when ctx ends first it returns ErrNotReady
-// with the reason.
-func (v *View) Ready(ctx context.Context) error { panic("stub") }
-
-// Watch calls fn with the state in force and after each change (latest wins),
-// from one goroutine, until ctx ends or the view closes.
-func (v *View) Watch(ctx context.Context, fn func(*State)) error { panic("stub") }
-
-// Close gives the view back; the last Close of a view ends its watch.
-func (v *View) Close() { panic("stub") }
-
-// Pick decides about a request and picks an instance that skip (nil: none) does
-// not pass over. It waits for the first state under ctx; after that it neither
-// blocks nor allocates. Errors: *balancer.Error (ErrNoInstance,
-// ErrUnknownTarget, ErrSkipped), ErrUnknownService, ErrNotReady, ErrClosed.
-//
-// Without an error the request counts as in flight until Call.Done.
-func (v *View) Pick(ctx context.Context, req config.Request, skip balancer.Skip) (Call, error) {
-	panic("stub")
-}
-
-// Call is one attempt of one request: where it goes, and why. Copies are the
-// same attempt.
-type Call struct {
-	Decision balancer.Decision
-	Attempt  int // 1 for the first
-	State    *State
-	endpoint *balancer.Endpoint
-	instance *registry.Instance
-}
-
-// Addr returns the instance's "ip:port".
-func (c *Call) Addr() string { return c.instance.Addr }
-
-// Instance returns the instance, read-only.
-func (c *Call) Instance() *registry.Instance { return c.instance }
-
-// Next picks again under the same decision and state: an instance that this
-// request has not tried, as long as there is one. The attempt c must be Done.
-func (c *Call) Next(skip balancer.Skip) (Call, error) { panic("stub") }
-
-// Done ends the attempt. Call it once.
-func (c *Call) Done(ctx context.Context, o Outcome) { panic("stub") }
-
-// Outcome is how an attempt ended.
-type Outcome struct {
-	// Err is what kept the attempt from an answer; an answer of any status is none.
-	Err error
-	// Status is the HTTP status or the gRPC code of the answer.
-	Status int
-	// Version is what the server said of itself, "" if nothing.
-	Version string
-}
-
-// Hooks observe a resolver. A nil field is off. Hooks are called on the path
-// that they observe: they must be quick, must not block, and may be called
-// concurrently.
-type Hooks struct {
-	// OnUpdate: a new state is in force.
-	OnUpdate func(Update)
-	// OnPick: an attempt goes to an instance, or err says why not.
-	OnPick func(ctx context.Context, c Call, err error)
-	// OnDone: an attempt has ended.
-	OnDone func(ctx context.Context, c Call, o Outcome, took time.Duration)
-	// OnError: something went wrong that no request is told about: a refused
-	// document, a failed watch.
-	OnError func(service registry.Service, err error)
-}
-
-// Update is a change of a view's state.
-type Update struct {
-	Service registry.Service
-	State   *State
+func (r *Resolver) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.cancel(ErrClosed)
+	r.wg.Wait()
+	return nil
 }

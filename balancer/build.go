@@ -1,0 +1,237 @@
+package balancer
+
+import (
+	"maps"
+
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
+)
+
+// Options is what the consumer brings to a director.
+type Options struct {
+	// DefaultVersion is the version that serves where no document names a
+	// default; "": every baseline instance does.
+	DefaultVersion string
+	// Policy picks instances where no document says how; Unset: Weighted. A
+	// consumer cannot choose Hash: the key is named by a document.
+	Policy config.Policy
+	// Caller holds the labels of this process, for the fields caller.*.
+	Caller map[string]string
+}
+
+// Build makes a director of the rules (nil: no document was ever accepted) and a
+// snapshot. It takes over from prev (nil: none) the endpoints of instances that
+// are still there and the rotation of subsets and splits, so that an update
+// disturbs neither.
+func Build(rules *config.Rules, snap *registry.Snapshot, o Options, prev *Director) *Director {
+	b := builder{
+		prev: prev,
+		d: &Director{
+			snapshot: snap, rules: rules, caller: o.Caller,
+			endpoints: inheritEndpoints(snap, prev),
+			targets:   map[string]*subset{},
+			lanes:     map[string]*subset{},
+			subsets:   map[string]*subset{},
+		},
+		policy: o.Policy,
+	}
+	name, all := o.DefaultVersion, o.DefaultVersion == ""
+	if rules != nil {
+		name, all = rules.Default, false
+		if rules.Balance.Policy != config.Unset {
+			b.policy = rules.Balance.Policy
+		}
+	}
+	b.lanes()
+	b.targets(name)
+	b.standard(name, all)
+	b.walks()
+	return b.d
+}
+
+type builder struct {
+	d      *Director
+	prev   *Director
+	policy config.Policy
+}
+
+// usable is section 3's: may be sent requests.
+func usable(in *registry.Instance) bool { return in.Enabled && in.Healthy && in.Weight > 0 }
+
+// baseline instances belong to no lane.
+func baseline(in *registry.Instance) bool { return in.Metadata[registry.KeyLane] == "" }
+
+// carries reports whether the instance has all of the labels.
+func carries(in *registry.Instance, labels map[string]string) bool {
+	for name, want := range labels {
+		if got, ok := in.Label(name); !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// belongs reports whether the instance is one of the target with these labels,
+// whatever its state: targets hold baseline instances, unless they name a lane.
+func belongs(in *registry.Instance, labels map[string]string) bool {
+	_, named := labels[registry.KeyLane]
+	return (named || baseline(in)) && carries(in, labels)
+}
+
+func (b *builder) lanes() {
+	members := map[string][]int32{}
+	for i, in := range b.d.snapshot.All() {
+		if name := in.Metadata[registry.KeyLane]; lane.Valid(name) && usable(in) {
+			members[name] = append(members[name], int32(i)) //nolint:gosec // a list is far shorter
+		}
+	}
+	for name, m := range members {
+		b.d.lanes[name] = b.subset("lane/"+name, m)
+	}
+}
+
+// targets makes the subsets of all targets: the declared ones or, where nothing
+// is declared, one for each version.
+func (b *builder) targets(standard string) {
+	members := map[string][]int32{}
+	if r := b.d.rules; r != nil && r.Targets != nil {
+		for name, labels := range r.Targets {
+			members[name] = b.indices(func(in *registry.Instance) bool { return usable(in) && belongs(in, labels) })
+		}
+	} else {
+		for i, in := range b.d.snapshot.All() {
+			if v := in.Version(); usable(in) && baseline(in) && (config.ValidName(v) || v == standard && v != "") {
+				members[v] = append(members[v], int32(i)) //nolint:gosec // a list is far shorter
+			}
+		}
+	}
+	for name, m := range members {
+		if s := b.subset("target/"+name, m); s != nil {
+			b.d.targets[name] = s
+		}
+	}
+}
+
+// standard makes the default: the named target or, if all, every baseline
+// instance.
+func (b *builder) standard(name string, all bool) {
+	in := func(i *registry.Instance) bool { return belongs(i, b.labels(name)) }
+	if all {
+		in = baseline
+		m := b.indices(func(i *registry.Instance) bool { return usable(i) && baseline(i) })
+		b.d.standard = target{"", b.subset("default", m)}
+	} else {
+		b.d.standard = target{name, b.d.targets[name]}
+	}
+	if b.d.standard.subset != nil {
+		return
+	}
+	b.d.panicked = b.subset("panic", b.indices(func(i *registry.Instance) bool {
+		return i.Enabled && i.Weight > 0 && in(i)
+	}))
+}
+
+func (b *builder) labels(name string) map[string]string {
+	if r := b.d.rules; r != nil && r.Targets != nil {
+		return r.Targets[name]
+	}
+	return map[string]string{registry.KeyVersion: name}
+}
+
+// walks gives each drawn split its walk, the previous one where the rule is the
+// same: its salt says so.
+func (b *builder) walks() {
+	if b.d.rules == nil {
+		return
+	}
+	old := map[string]*walk{}
+	if b.prev != nil && b.prev.rules != nil {
+		for i, w := range b.prev.walks {
+			if w != nil {
+				old[b.prev.rules.Rules[i].Salt] = w
+			}
+		}
+	}
+	rules := b.d.rules.Rules
+	b.d.walks = make([]*walk, len(rules))
+	for i := range rules {
+		if !rules[i].Split || rules[i].Sticky != nil {
+			continue
+		}
+		if b.d.walks[i] = old[rules[i].Salt]; b.d.walks[i] == nil {
+			b.d.walks[i] = newWalk()
+		}
+		delete(old, rules[i].Salt) // two rules may share a salt, but not a walk
+	}
+}
+
+func (b *builder) indices(ok func(*registry.Instance) bool) []int32 {
+	var m []int32
+	for i, in := range b.d.snapshot.All() {
+		if ok(in) {
+			m = append(m, int32(i)) //nolint:gosec // a list is far shorter
+		}
+	}
+	return m
+}
+
+// subset makes the subset of the given instances, nil if there is none. The key
+// says which subset of the previous director it goes on from.
+func (b *builder) subset(key string, members []int32) *subset {
+	if len(members) == 0 {
+		return nil
+	}
+	s := &subset{members: members, endpoints: make([]*Endpoint, len(members))}
+	weights := make([]uint32, len(members))
+	for i, m := range members {
+		s.endpoints[i] = b.d.endpoints[m]
+		weights[i] = b.d.snapshot.At(int(m)).Weight
+	}
+	if b.prev != nil && b.prev.subsets[key] != nil {
+		s.cursor = b.prev.subsets[key].cursor
+	} else {
+		s.cursor = newCursor()
+	}
+	weighted := newWeighted(s.endpoints, weights, s.cursor)
+	s.picker = weighted
+	switch b.policy {
+	case config.Least:
+		s.picker = &least{weighted, weights}
+	case config.Hash:
+		s.ring = newRing(s.endpoints, weights)
+	case config.Unset, config.Weighted:
+	}
+	b.d.subsets[key] = s
+	return s
+}
+
+// inheritEndpoints returns the endpoints of a snapshot's instances: those that
+// prev has, by ID, and new ones for the rest. Both lists are sorted by ID.
+func inheritEndpoints(snap *registry.Snapshot, prev *Director) []*Endpoint {
+	var old []*Endpoint
+	if prev != nil {
+		old = prev.endpoints
+	}
+	out := make([]*Endpoint, snap.Len())
+	for i, in := range snap.All() {
+		for len(old) > 0 && old[0].id < in.ID {
+			old = old[1:]
+		}
+		if len(old) > 0 && old[0].id == in.ID {
+			out[i] = old[0]
+			continue
+		}
+		out[i] = &Endpoint{id: in.ID, addr: in.Addr}
+	}
+	return out
+}
+
+// Targets returns the usable instances' number by target, for those who look.
+func (d *Director) Targets() map[string]int {
+	n := make(map[string]int, len(d.targets))
+	for name, s := range maps.All(d.targets) {
+		n[name] = len(s.members)
+	}
+	return n
+}

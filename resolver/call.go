@@ -1,0 +1,122 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/registry"
+)
+
+// Call is one attempt of one request: where it goes, and why. It is a value;
+// copies are the same attempt.
+type Call struct {
+	Decision balancer.Decision
+	// State is what the request was decided on; retries stay with it.
+	State *State
+	// Attempt is 1 for the first.
+	Attempt int
+
+	view     *View
+	endpoint *balancer.Endpoint
+	instance *registry.Instance
+	tried    []*balancer.Endpoint // by former attempts
+	start    time.Time            // zero unless a hook asks for durations
+}
+
+// Pick decides about a request and picks an instance that skip (nil: none) does
+// not pass over. It waits for the first state under ctx; once there is one it
+// neither blocks nor allocates. Errors: *balancer.Error (ErrNoInstance,
+// ErrUnknownTarget, ErrSkipped), ErrUnknownService, ErrNotReady, ErrClosed.
+//
+// Without an error the request counts as in flight until Call.Done.
+func (v *View) Pick(ctx context.Context, req config.Request, skip balancer.Skip) (Call, error) {
+	c := Call{view: v, State: v.state.Load(), Attempt: 1}
+	if c.State == nil {
+		var err error
+		if c.State, err = v.await(ctx); err != nil {
+			return c, v.failed(ctx, &c, err)
+		}
+	}
+	var err error
+	if c.Decision, err = c.State.Director.Decide(req); err != nil {
+		if !c.State.known && errors.Is(err, balancer.ErrNoInstance) {
+			err = fmt.Errorf("%w: %s has never had an instance", ErrUnknownService, v.key.service)
+		}
+		return c, v.failed(ctx, &c, err)
+	}
+	if !c.take(skip) {
+		return c, v.failed(ctx, &c, c.skipped())
+	}
+	v.resolver.options.hooks.pick(ctx, &c, nil)
+	return c, nil
+}
+
+func (v *View) failed(ctx context.Context, c *Call, err error) error {
+	v.resolver.options.hooks.pick(ctx, c, err)
+	return err
+}
+
+// take picks an instance for the attempt; false if all are skipped.
+func (c *Call) take(skip balancer.Skip) bool {
+	i, e := c.State.Director.Pick(&c.Decision, skip)
+	if i < 0 {
+		return false
+	}
+	c.endpoint, c.instance = e, c.State.Snapshot.At(i)
+	e.Begin()
+	if c.view.timed {
+		c.start = time.Now()
+	}
+	return true
+}
+
+func (c *Call) skipped() error {
+	return &balancer.Error{Service: c.view.key.service.Name, Decision: c.Decision, Err: balancer.ErrSkipped}
+}
+
+// Next picks again under the same decision and state: an instance that this
+// request has not tried, as long as skip leaves one; else a tried one. It returns
+// a *balancer.Error with ErrSkipped if skip passes over all of them. The attempt c
+// must be done.
+func (c *Call) Next(ctx context.Context, skip balancer.Skip) (Call, error) {
+	n := Call{
+		Decision: c.Decision, State: c.State, Attempt: c.Attempt + 1, view: c.view,
+		tried: append(slices.Clip(c.tried), c.endpoint),
+	}
+	if !n.take(others{n.tried, skip}) && !n.take(skip) {
+		return n, c.view.failed(ctx, &n, n.skipped())
+	}
+	c.view.resolver.options.hooks.pick(ctx, &n, nil)
+	return n, nil
+}
+
+// others skips what was tried, and what the caller skips.
+type others struct {
+	tried []*balancer.Endpoint
+	skip  balancer.Skip
+}
+
+func (o others) Skip(e *balancer.Endpoint) bool {
+	return slices.Contains(o.tried, e) || o.skip != nil && o.skip.Skip(e)
+}
+
+// Done ends the attempt: the instance has one request less in flight. Call it
+// once, as soon as the attempt's outcome is known; it returns quickly.
+func (c *Call) Done(ctx context.Context, o Outcome) {
+	c.endpoint.Done()
+	c.view.resolver.options.hooks.done(ctx, c, o)
+}
+
+// Service returns whose instance was called.
+func (c *Call) Service() registry.Service { return c.view.key.service }
+
+// Instance returns the picked instance, read-only; nil if none was.
+func (c *Call) Instance() *registry.Instance { return c.instance }
+
+// Addr returns the picked instance's "ip:port".
+func (c *Call) Addr() string { return c.instance.Addr }

@@ -1,0 +1,41 @@
+package resolver
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/graylane/graylane/config"
+)
+
+var (
+	// ErrUnknownService: the registry answered, and the service has never had an
+	// instance.
+	ErrUnknownService = errors.New("resolver: unknown service")
+	// ErrNotReady: the registry or the source of documents has not answered
+	// within the caller's context.
+	ErrNotReady = errors.New("resolver: not ready")
+	// ErrClosed: the resolver or the view was closed.
+	ErrClosed = errors.New("resolver: closed")
+	// ErrTooManyServices: MaxServices views are open.
+	ErrTooManyServices = errors.New("resolver: too many services")
+	// ErrDocumentGone: a document that was in force was deleted or emptied. It
+	// stays in force.
+	ErrDocumentGone = errors.New("resolver: the document is gone, the last good one stays in force")
+	// ErrNoDocument: the source of documents has not answered; requests are served
+	// as if there were no document.
+	ErrNoDocument = errors.New("resolver: no answer about the document, going on without rules")
+)
+
+// RefusedError says that a document was refused; the last good one stays in
+// force.
+type RefusedError struct {
+	DataID   string
+	MD5      string
+	Problems config.Problems
+}
+
+// Error has a line for each problem.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("resolver: document %s (md5 %s) is refused, the last good one stays in force:\n%v",
+		e.DataID, e.MD5, e.Problems.Err())
+}

@@ -1,0 +1,68 @@
+package resolver
+
+import (
+	"errors"
+	"maps"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/registry"
+)
+
+// Option configures a Resolver.
+type Option func(*options)
+
+type options struct {
+	defaults registry.Service
+	hooks    hooks
+	balancer balancer.Options
+}
+
+// WithNamespace sets the namespace of services; the default is
+// registry.DefaultNamespace.
+func WithNamespace(namespace string) Option {
+	return func(o *options) { o.defaults.Namespace = namespace }
+}
+
+// WithGroup sets the group of services; the default is registry.DefaultGroup.
+func WithGroup(group string) Option {
+	return func(o *options) { o.defaults.Group = group }
+}
+
+// WithHooks adds hooks. It may be given several times; all are called, in order.
+func WithHooks(h Hooks) Option {
+	return func(o *options) { o.hooks = append(o.hooks, h) }
+}
+
+// WithDefaultVersion names the version that serves while a service has no rule
+// document. Without it, every instance that is in no lane does.
+func WithDefaultVersion(version string) Option {
+	return func(o *options) { o.balancer.DefaultVersion = version }
+}
+
+// WithPolicy sets how an instance is picked where no document says so:
+// config.Weighted, the default, or config.Least.
+func WithPolicy(p config.Policy) Option {
+	return func(o *options) { o.balancer.Policy = p }
+}
+
+// WithCaller sets the labels of this process, which rules ask for as caller.*.
+func WithCaller(labels map[string]string) Option {
+	return func(o *options) { o.balancer.Caller = maps.Clone(labels) }
+}
+
+func newOptions(w registry.Watcher, opts []Option) (options, error) {
+	o := options{}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	o.defaults = o.defaults.WithDefaults()
+	var errs []error
+	if w == nil {
+		errs = append(errs, errors.New("resolver: a resolver needs a registry.Watcher"))
+	}
+	if o.balancer.Policy == config.Hash {
+		errs = append(errs, errors.New("resolver: WithPolicy: the policy hash needs a field, which only a document can name"))
+	}
+	return o, errors.Join(errs...)
+}

@@ -1,0 +1,160 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/registry"
+)
+
+// State is one consistent view of a service: immutable. A request is decided by
+// exactly one.
+type State struct {
+	// Snapshot holds the instances that the view's protocol may use. Its revision
+	// counts the changed lists of this view.
+	Snapshot *registry.Snapshot
+	// Rules is nil if no document was ever accepted.
+	Rules    *config.Rules
+	Director *balancer.Director
+
+	known bool // the service has had an instance, of any protocol
+}
+
+// Revision returns the md5 of the rule document in force, "" for none.
+func (s *State) Revision() string {
+	if s.Rules == nil {
+		return ""
+	}
+	return s.Rules.MD5
+}
+
+// View is the live view of one service. Its methods may be called concurrently.
+type View struct {
+	resolver *Resolver
+	key      viewKey
+	timed    bool
+	ctx      context.Context //nolint:containedctx // the view's life
+	cancel   context.CancelCauseFunc
+	refs     int // guarded by Resolver.mu
+
+	// state is nil before the first list and after the end.
+	state atomic.Pointer[State]
+	ready chan struct{} // closed with the first state
+
+	// mu guards watchers. Nothing is called under it.
+	mu       sync.Mutex
+	watchers map[*mailbox[*State]]struct{}
+}
+
+// newView starts a view; Resolver.mu is held.
+func newView(r *Resolver, key viewKey) *View {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	v := &View{
+		resolver: r, key: key, timed: r.options.hooks.timed(),
+		ctx: ctx, cancel: cancel,
+		ready:    make(chan struct{}),
+		watchers: map[*mailbox[*State]]struct{}{},
+	}
+	r.wg.Go(newKeeper(v).run)
+	return v
+}
+
+// Service returns whose view this is.
+func (v *View) Service() registry.Service { return v.key.service }
+
+// Protocol returns which instances the view holds: "http", "grpc", or "" for all.
+func (v *View) Protocol() string { return v.key.protocol }
+
+// State returns the state in force, nil before the first one and after Close.
+func (v *View) State() *State { return v.state.Load() }
+
+// Ready waits until there is a state. When ctx ends first it returns ErrNotReady
+// with the reason.
+func (v *View) Ready(ctx context.Context) error {
+	_, err := v.await(ctx)
+	return err
+}
+
+// await returns the state in force, waiting for the first.
+func (v *View) await(ctx context.Context) (*State, error) {
+	select {
+	case <-v.ready:
+	case <-v.ctx.Done():
+	case <-ctx.Done():
+		// Both may have ended; an answer that is there is better than an error.
+		if v.state.Load() == nil && v.ctx.Err() == nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrNotReady, v.key.service, v.reason(ctx))
+		}
+	}
+	if s := v.state.Load(); s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%w: %s", context.Cause(v.ctx), v.key.service)
+}
+
+// reason says why there is no first state, as far as the registry can tell.
+func (v *View) reason(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if w, ok := v.resolver.watcher.(interface{ Reason() error }); ok {
+		if err := w.Reason(); err != nil {
+			return errors.Join(cause, err)
+		}
+	}
+	return cause
+}
+
+// Watch calls fn with the state in force and after each change, until ctx or the
+// view ends. All calls come from Watch's own goroutine; of states that follow
+// each other quickly, only the latest may be reported. It returns the cause of
+// its end.
+func (v *View) Watch(ctx context.Context, fn func(*State)) error {
+	box := newMailbox[*State]()
+	v.mu.Lock()
+	v.watchers[box] = struct{}{}
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		delete(v.watchers, box)
+		v.mu.Unlock()
+	}()
+	// A state stored after the box was added is in the box, too: it is reported
+	// twice rather than never.
+	if s := v.state.Load(); s != nil {
+		box.put(s)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-v.ctx.Done():
+			return context.Cause(v.ctx)
+		case <-box.full:
+			if s := box.take(); s != nil {
+				fn(*s)
+			}
+		}
+	}
+}
+
+// publish puts a state in force.
+func (v *View) publish(s *State) {
+	if first := v.state.Swap(s) == nil; first {
+		close(v.ready)
+	}
+	v.mu.Lock()
+	for box := range v.watchers {
+		box.put(s)
+	}
+	v.mu.Unlock()
+	v.resolver.options.hooks.update(v, s)
+}
+
+// Close gives the view back; the last Close of a shared view ends it, and
+// requests that still use it fail with ErrClosed. Call it once for each call of
+// Resolver.View.
+func (v *View) Close() { v.resolver.release(v) }
