@@ -1,0 +1,503 @@
+package resolver
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // Nacos's digest, not a secret
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/registry/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var order = registry.Service{Name: "order"}
+
+// source is a config.Source that says what a test tells it to.
+type source struct {
+	mu  sync.Mutex
+	fns map[string]func(config.Doc)
+	now map[string]config.Doc
+}
+
+func newSource() *source {
+	return &source{fns: map[string]func(config.Doc){}, now: map[string]config.Doc{}}
+}
+
+func (s *source) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	s.mu.Lock()
+	s.fns[dataID] = fn
+	if d, ok := s.now[dataID]; ok {
+		fn(d)
+	}
+	s.mu.Unlock()
+	<-ctx.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fns, dataID)
+	return context.Cause(ctx)
+}
+
+// say makes text the document of order; "" says that there is none.
+func (s *source) say(text string) string {
+	d := config.Doc{}
+	if text != "" {
+		sum := md5.Sum([]byte(text)) //nolint:gosec // Nacos's digest, not a secret
+		d = config.Doc{Content: []byte(text), MD5: hex.EncodeToString(sum[:]), State: config.Present}
+	}
+	id := config.ServiceDocID(order.Name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now[id] = d
+	if fn := s.fns[id]; fn != nil {
+		fn(d)
+	}
+	return d.MD5
+}
+
+type request struct{ version, lane, user string }
+
+func (r request) Header(n config.HeaderName) (string, bool) {
+	return r.version, n.Lower == "x-gray-version" && r.version != ""
+}
+func (r request) Cookie(string) (string, bool) { return "", false }
+func (r request) Query(string) (string, bool)  { return "", false }
+func (r request) Path() string                 { return "/" }
+func (r request) Method() string               { return "GET" }
+func (r request) User() string                 { return r.user }
+func (r request) Lane() string                 { return r.lane }
+
+func instance(addr, version string) registry.Instance {
+	in := registry.NewInstance(addr)
+	in.Metadata = map[string]string{"version": version}
+	return in
+}
+
+// errorLog collects what OnError reports.
+type errorLog struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (l *errorLog) hooks() Hooks {
+	return Hooks{OnError: func(_ registry.Service, err error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.errs = append(l.errs, err)
+	}}
+}
+
+func (l *errorLog) all() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.errs
+}
+
+func open(t *testing.T, w registry.Watcher, src config.Source, opts ...Option) (*Resolver, *View) {
+	t.Helper()
+	r, err := New(w, src, opts...)
+	require.NoError(t, err)
+	v, err := r.View(order, "")
+	require.NoError(t, err)
+	return r, v
+}
+
+// pick returns where a request goes.
+func pick(t *testing.T, v *View, req config.Request) string {
+	t.Helper()
+	c, err := v.Pick(t.Context(), req, nil)
+	require.NoError(t, err)
+	c.Done(t.Context(), Outcome{})
+	return c.Addr()
+}
+
+const toV1, toV2 = "gray: v1\ndefault: v1\n", "gray: v1\ndefault: v2\n"
+
+func TestListsAndRulesAreFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, src := memory.New(), newSource()
+		r, v := open(t, reg, src)
+		defer r.Close()
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+		one := src.say(toV1)
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))
+		assert.Equal(t, one, v.State().Revision())
+
+		two := src.say(toV2)
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.2:1", pick(t, v, request{}))
+		assert.Equal(t, two, v.State().Revision())
+		assert.EqualValues(t, 1, v.State().Snapshot.Revision())
+
+		reg.Set(order, instance("10.0.0.3:1", "v2"))
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.3:1", pick(t, v, request{}))
+		assert.EqualValues(t, 2, v.State().Snapshot.Revision())
+	})
+}
+
+func TestTheFirstRequestWaitsForListAndRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, src := memory.New(), newSource()
+		r, v := open(t, reg, src)
+		defer r.Close()
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+		got := make(chan string)
+		go func() { got <- pick(t, v, request{}) }()
+		synctest.Wait()
+		select {
+		case <-got:
+			t.Fatal("answered before the rules were known")
+		default:
+		}
+		src.say(toV2)
+		assert.Equal(t, "10.0.0.2:1", <-got)
+	})
+}
+
+func TestASourceThatIsDownDoesNotKeepAServiceDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, src, log := memory.New(), newSource(), &errorLog{}
+		r, v := open(t, reg, src, WithHooks(log.hooks()))
+		defer r.Close()
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		start := time.Now()
+		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))
+		assert.Equal(t, rulesWait, time.Since(start))
+		require.Len(t, log.all(), 1)
+		require.ErrorIs(t, log.all()[0], ErrNoDocument)
+
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+		src.say(toV2)
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.2:1", pick(t, v, request{}), "the answer still counts when it comes")
+	})
+}
+
+func TestABadOrDeletedDocumentLeavesTheLastGoodOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, src, log := memory.New(), newSource(), &errorLog{}
+		r, v := open(t, reg, src, WithHooks(log.hooks()))
+		defer r.Close()
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+		good := src.say(toV2)
+		require.NoError(t, v.Ready(t.Context()))
+
+		src.say("gray: v1\ndefualt: v1\n")
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.2:1", pick(t, v, request{}))
+		require.Len(t, log.all(), 1)
+		var refused *RefusedError
+		require.ErrorAs(t, log.all()[0], &refused)
+		assert.Contains(t, refused.Error(), "gray.order.yaml:2:1: unknown-field")
+
+		src.say("")
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.2:1", pick(t, v, request{}))
+		require.Len(t, log.all(), 2)
+		require.ErrorIs(t, log.all()[1], ErrDocumentGone)
+		assert.Equal(t, good, v.State().Revision())
+
+		src.say(toV1)
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))
+	})
+}
+
+func TestErrorsComeWithinTheCallersContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		silent := watcherFunc(func(ctx context.Context, _ registry.Service, _ func(registry.Update)) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		r, v := open(t, silent, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := v.Pick(ctx, request{}, nil)
+		require.ErrorIs(t, err, ErrNotReady)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, r.Close())
+
+		r, v = open(t, reg, nil)
+		_, err = v.Pick(t.Context(), request{}, nil)
+		require.ErrorIs(t, err, ErrUnknownService)
+
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		synctest.Wait()
+		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))
+		reg.Set(order)
+		synctest.Wait()
+		_, err = v.Pick(t.Context(), request{}, nil)
+		require.ErrorIs(t, err, balancer.ErrNoInstance, "it is known, and has nobody")
+		require.NotErrorIs(t, err, ErrUnknownService)
+		require.NoError(t, r.Close())
+	})
+}
+
+type watcherFunc func(context.Context, registry.Service, func(registry.Update)) error
+
+func (f watcherFunc) Watch(ctx context.Context, s registry.Service, fn func(registry.Update)) error {
+	return f(ctx, s, fn)
+}
+
+func TestAWatchThatCannotWorkFailsRequestsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cause := errors.New("no such namespace")
+		r, v := open(t, watcherFunc(func(context.Context, registry.Service, func(registry.Update)) error {
+			return cause
+		}), nil)
+		defer r.Close()
+		_, err := v.Pick(t.Context(), request{}, nil)
+		require.ErrorIs(t, err, cause)
+	})
+}
+
+func TestEqualListsChangeNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		updates := 0
+		r, v := open(t, reg, nil, WithHooks(Hooks{OnUpdate: func(*View, *State) { updates++ }}))
+		defer r.Close()
+		for range 3 {
+			reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+			synctest.Wait()
+		}
+		reg.Set(order, instance("10.0.0.2:1", "v2"), instance("10.0.0.1:1", "v1"))
+		synctest.Wait()
+		assert.LessOrEqual(t, updates, 2, "an empty list may come before the first Set")
+		assert.Equal(t, 2, v.State().Snapshot.Len())
+	})
+}
+
+func TestAViewSeesOnlyItsProtocol(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		r, err := New(reg, nil)
+		require.NoError(t, err)
+		defer r.Close()
+		a, b, c := instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v1"), instance("10.0.0.3:1", "v1")
+		a.Metadata["protocol"], b.Metadata["protocol"] = "http", "grpc"
+		reg.Set(order, a, b, c)
+		for protocol, want := range map[string]int{"http": 2, "grpc": 2, "": 3} {
+			v, err := r.View(order, protocol)
+			require.NoError(t, err)
+			require.NoError(t, v.Ready(t.Context()))
+			assert.Equal(t, want, v.State().Snapshot.Len(), protocol)
+			for _, in := range v.State().Snapshot.All() {
+				if protocol != "" {
+					assert.Contains(t, []string{"", protocol}, in.Metadata["protocol"])
+				}
+			}
+		}
+	})
+}
+
+func TestViewsAreSharedAndEndWithTheLastClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		r, v := open(t, reg, nil)
+		defer r.Close()
+		again, err := r.View(order, "")
+		require.NoError(t, err)
+		assert.Same(t, v, again)
+		v.Close()
+		assert.Equal(t, "10.0.0.1:1", pick(t, again, request{}))
+		again.Close()
+		synctest.Wait()
+		_, err = v.Pick(t.Context(), request{}, nil)
+		require.ErrorIs(t, err, ErrClosed)
+		fresh, err := r.View(order, "")
+		require.NoError(t, err)
+		assert.NotSame(t, v, fresh)
+		assert.Equal(t, "10.0.0.1:1", pick(t, fresh, request{}))
+	})
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		r, v := open(t, reg, nil)
+		require.NoError(t, v.Ready(t.Context()))
+		watched := make(chan error)
+		go func() { watched <- v.Watch(t.Context(), func(*State) {}) }()
+		synctest.Wait()
+		require.NoError(t, r.Close())
+		require.NoError(t, r.Close())
+		require.ErrorIs(t, <-watched, ErrClosed)
+		_, err := v.Pick(t.Context(), request{}, nil)
+		require.ErrorIs(t, err, ErrClosed)
+		_, err = r.View(order, "")
+		require.ErrorIs(t, err, ErrClosed)
+	})
+}
+
+func TestWatchReportsTheLatestState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		r, v := open(t, reg, nil)
+		defer r.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := make(chan int, 100)
+		go v.Watch(ctx, func(s *State) { seen <- s.Snapshot.Len() }) //nolint:errcheck // it ends with ctx
+		for n := range 5 {
+			var list []registry.Instance
+			for i := range n {
+				list = append(list, instance(fmt.Sprintf("10.0.0.1:%d", i+1), "v1"))
+			}
+			reg.Set(order, list...)
+			synctest.Wait()
+		}
+		cancel()
+		synctest.Wait()
+		close(seen)
+		last := -1
+		for n := range seen {
+			assert.GreaterOrEqual(t, n, last)
+			last = n
+		}
+		assert.Equal(t, 4, last)
+	})
+}
+
+func TestServicesAreBounded(t *testing.T) {
+	silent := watcherFunc(func(ctx context.Context, _ registry.Service, _ func(registry.Update)) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	})
+	r, err := New(silent, nil)
+	require.NoError(t, err)
+	defer r.Close()
+	for i := range MaxServices {
+		_, err := r.View(r.Service(fmt.Sprint("s", i)), "")
+		require.NoError(t, err)
+	}
+	_, err = r.View(r.Service("one-more"), "")
+	require.ErrorIs(t, err, ErrTooManyServices)
+}
+
+func TestNextKeepsTheDecisionAndTriesAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, src := memory.New(), newSource()
+		r, v := open(t, reg, src)
+		defer r.Close()
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"), instance("10.0.0.3:1", "v2"))
+		src.say(toV2)
+		synctest.Wait()
+		first, err := v.Pick(t.Context(), request{}, nil)
+		require.NoError(t, err)
+		first.Done(t.Context(), Outcome{Err: errors.New("refused")})
+
+		src.say(toV1)
+		synctest.Wait()
+		second, err := first.Next(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, "v2", second.Instance().Version(), "the target was decided once")
+		assert.NotEqual(t, first.Addr(), second.Addr())
+		assert.Equal(t, 2, second.Attempt)
+		second.Done(t.Context(), Outcome{})
+
+		third, err := second.Next(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, "v2", third.Instance().Version(), "all were tried: a tried one, never another version")
+		third.Done(t.Context(), Outcome{})
+		for i := range v.State().Snapshot.Len() {
+			assert.Zero(t, v.State().Director.Endpoint(i).InFlight())
+		}
+	})
+}
+
+func TestHooksSeeEveryAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		var events []string
+		h := Hooks{
+			OnPick: func(_ context.Context, c Call, err error) {
+				events = append(events, fmt.Sprintf("pick %v %v", c.Instance() != nil, err != nil))
+			},
+			OnDone: func(_ context.Context, c Call, o Outcome, took time.Duration) {
+				events = append(events, fmt.Sprintf("done %s %s %v", c.Addr(), o.Version, took))
+			},
+		}
+		r, v := open(t, reg, nil, WithHooks(h))
+		defer r.Close()
+		_, err := v.Pick(t.Context(), request{}, nil)
+		require.Error(t, err)
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		synctest.Wait()
+		c, err := v.Pick(t.Context(), request{}, nil)
+		require.NoError(t, err)
+		time.Sleep(time.Second) //nolint:forbidigo // fake time
+		c.Done(t.Context(), Outcome{Version: "v1"})
+		assert.Equal(t, []string{"pick false true", "pick true false", "done 10.0.0.1:1 v1 1s"}, events)
+	})
+}
+
+func TestOptionsAreValidatedTogether(t *testing.T) {
+	_, err := New(nil, nil, WithPolicy(config.Hash))
+	require.ErrorContains(t, err, "registry.Watcher")
+	require.ErrorContains(t, err, "WithPolicy")
+}
+
+func TestPickDoesNotAllocate(t *testing.T) {
+	reg := memory.New()
+	reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+	r, v := open(t, reg, nil)
+	defer r.Close()
+	require.NoError(t, v.Ready(t.Context()))
+	ctx := t.Context()
+	var req config.Request = request{version: "v2"}
+	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+		c, err := v.Pick(ctx, req, nil)
+		if err != nil {
+			panic(err)
+		}
+		c.Done(ctx, Outcome{})
+	}))
+}
+
+func BenchmarkViewPick(b *testing.B) {
+	for _, n := range []int{10, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			reg := memory.New()
+			var list []registry.Instance
+			for i := range n {
+				list = append(list, instance(fmt.Sprintf("10.0.%d.%d:1", i/250, i%250), fmt.Sprint("v", i%2)))
+			}
+			reg.Set(order, list...)
+			r, err := New(reg, nil)
+			require.NoError(b, err)
+			defer r.Close()
+			v, err := r.View(order, "")
+			require.NoError(b, err)
+			require.NoError(b, v.Ready(b.Context()))
+			ctx := b.Context()
+			var req config.Request = request{version: "v1"}
+			b.ReportAllocs()
+			for b.Loop() {
+				c, err := v.Pick(ctx, req, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				c.Done(ctx, Outcome{})
+			}
+		})
+	}
+}
