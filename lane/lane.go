@@ -65,7 +65,8 @@ func From(ctx context.Context) string {
 }
 
 // WithUser returns a context whose requests are made for the given user. It
-// beats the header x-user-id, and is sent on as that header.
+// beats the header x-user-id, and is sent on as that header, unless it is no
+// header value: more than MaxValue bytes, or control characters.
 func WithUser(ctx context.Context, user string) context.Context {
 	c := carried{user: user}
 	if old := from(ctx); old != nil {
@@ -88,7 +89,7 @@ func User(ctx context.Context) string {
 }
 
 // WithHeader returns a context that carries a header; the name's case does not
-// matter, and the value "" ends its travel.
+// matter. A value that cannot be carried, "" among them, ends its travel.
 func WithHeader(ctx context.Context, name, value string) context.Context {
 	name = strings.ToLower(name)
 	c := carried{}
@@ -96,7 +97,7 @@ func WithHeader(ctx context.Context, name, value string) context.Context {
 		c.user = old.user
 		c.headers = slices.DeleteFunc(slices.Clone(old.headers), func(p pair) bool { return p.name == name })
 	}
-	if value != "" && len(value) <= MaxValue {
+	if sendable(value) {
 		c.headers = append(c.headers, pair{name, value})
 	}
 	return context.WithValue(ctx, key{}, &c)
@@ -123,13 +124,13 @@ func (c *carried) header(lower string) string {
 
 // Extract returns a context that carries the named headers of an incoming
 // message; what ctx carried before is dropped. A header that was sent more than
-// once, is empty or has more than MaxValue bytes is not carried, nor is a lane
-// that is not Valid. Names are in lower case.
+// once, is empty, has more than MaxValue bytes or a control character is not
+// carried, nor is a lane that is not Valid. Names are in lower case.
 func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 	var c *carried
 	for _, name := range names {
 		vs := m.Values(name)
-		if len(vs) != 1 || vs[0] == "" || len(vs[0]) > MaxValue || name == HeaderLane && !Valid(vs[0]) {
+		if len(vs) != 1 || !sendable(vs[0]) || name == HeaderLane && !Valid(vs[0]) {
 			continue
 		}
 		if c == nil {
@@ -150,7 +151,7 @@ func Inject(ctx context.Context, m Carrier) {
 	if c == nil {
 		return
 	}
-	if c.user != "" && len(m.Values(HeaderUser)) == 0 {
+	if sendable(c.user) && len(m.Values(HeaderUser)) == 0 {
 		m.Set(HeaderUser, c.user)
 	}
 	for i := range c.headers {
@@ -186,6 +187,12 @@ func UserOf(ctx context.Context, m Carrier) string {
 		return vs[0]
 	}
 	return ""
+}
+
+// sendable reports whether v may be a header's value: an odd one must not make
+// the request fail that carries it.
+func sendable(v string) bool {
+	return v != "" && len(v) <= MaxValue && !strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // Valid reports whether s is a lane's name: 1 to 64 letters, digits, dots,

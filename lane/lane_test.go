@@ -1,0 +1,127 @@
+package lane_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/lane"
+)
+
+// message is a Carrier as a message queue's client might have one.
+type message map[string][]string
+
+func (m message) Values(name string) []string { return m[name] }
+func (m message) Set(name, value string)      { m[name] = []string{value} }
+
+func TestWhatIsExtractedIsInjected(t *testing.T) {
+	in := message{
+		"x-gray-lane": {"blue"}, "x-gray-version": {"v2"}, "x-tag": {"a=b"},
+		"x-user-id": {"u1"}, "x-user-type": {"staff"}, "authorization": {"secret"},
+	}
+	ctx := lane.Extract(t.Context(), in, lane.DefaultHeaders())
+	assert.Equal(t, "blue", lane.From(ctx))
+	assert.Equal(t, "u1", lane.User(ctx))
+	out := message{}
+	lane.Inject(ctx, out)
+	delete(in, "authorization")
+	assert.Equal(t, in, out)
+}
+
+func TestWhatIsNotOneCleanValueIsNotCarried(t *testing.T) {
+	in := message{
+		"x-gray-lane":    {"no name"},
+		"x-gray-version": {"v1", "v2"},
+		"x-tag":          {""},
+		"x-user-id":      {strings.Repeat("u", lane.MaxValue+1)},
+		"x-user-type":    {strings.Repeat("u", lane.MaxValue)},
+	}
+	ctx := lane.Extract(t.Context(), in, lane.DefaultHeaders())
+	out := message{}
+	lane.Inject(ctx, out)
+	assert.Equal(t, message{"x-user-type": in["x-user-type"]}, out)
+}
+
+func TestAMessageReplacesWhatTheContextCarried(t *testing.T) {
+	ctx := lane.With(lane.WithUser(t.Context(), "u1"), "blue")
+	ctx = lane.Extract(ctx, message{}, lane.DefaultHeaders())
+	assert.Empty(t, lane.From(ctx))
+	assert.Empty(t, lane.User(ctx))
+	assert.False(t, lane.Injects(ctx))
+}
+
+func TestInjectLeavesWhatTheCallerSet(t *testing.T) {
+	ctx := lane.WithUser(lane.With(t.Context(), "blue"), "u1")
+	out := message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}}
+	lane.Inject(ctx, out)
+	assert.Equal(t, message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}}, out)
+	assert.Equal(t, "green", lane.Of(out))
+	assert.Equal(t, "u1", lane.UserOf(ctx, out), "what the application said goes before the header")
+}
+
+func TestTheApplicationsUserBeatsTheHeaders(t *testing.T) {
+	ctx := lane.Extract(t.Context(), message{"x-user-id": {"from-header"}}, lane.DefaultHeaders())
+	assert.Equal(t, "from-header", lane.User(ctx))
+	ctx = lane.WithUser(ctx, "from-app")
+	assert.Equal(t, "from-app", lane.User(ctx))
+	out := message{}
+	lane.Inject(ctx, out)
+	assert.Equal(t, message{"x-user-id": {"from-app"}}, out)
+}
+
+func TestAUserThatIsNoHeaderValueIsNotSent(t *testing.T) {
+	for _, user := range []string{"a\r\nx-admin: 1", "tab\tis fine?", "\x00", strings.Repeat("u", lane.MaxValue+1)} {
+		ctx := lane.WithUser(t.Context(), user)
+		out := message{}
+		lane.Inject(ctx, out)
+		assert.Empty(t, out, "%q", user)
+		assert.Equal(t, user, lane.User(ctx), "but rules of this process see it")
+	}
+}
+
+func TestContextsAreNotChangedByTheirChildren(t *testing.T) {
+	parent := lane.With(t.Context(), "blue")
+	child := lane.With(parent, "green")
+	off := lane.With(parent, "not a name")
+	assert.Equal(t, "blue", lane.From(parent))
+	assert.Equal(t, "green", lane.From(child))
+	assert.Empty(t, lane.From(off))
+	assert.Empty(t, lane.From(context.Background()))
+}
+
+func TestOfNeedsExactlyOneName(t *testing.T) {
+	assert.Equal(t, "blue", lane.Of(message{"x-gray-lane": {"blue"}}))
+	assert.Empty(t, lane.Of(message{"x-gray-lane": {"blue", "blue"}}))
+	assert.Empty(t, lane.Of(message{"x-gray-lane": {"-"}}))
+	assert.Empty(t, lane.Of(message{}))
+}
+
+func TestValid(t *testing.T) {
+	for _, s := range []string{"a", "A1", "canary-v2", "a.b_c-d", strings.Repeat("x", 64)} {
+		assert.True(t, lane.Valid(s), s)
+	}
+	for _, s := range []string{"", "-a", "a-", ".", "a b", "ü", "a/b", strings.Repeat("x", 65)} {
+		assert.False(t, lane.Valid(s), s)
+	}
+}
+
+func FuzzExtract(f *testing.F) {
+	f.Add("blue", "u1")
+	f.Add("a\r\nb", "\x00")
+	f.Fuzz(func(t *testing.T, name, user string) {
+		ctx := lane.Extract(t.Context(), message{"x-gray-lane": {name}, "x-user-id": {user}}, lane.DefaultHeaders())
+		out := message{}
+		lane.Inject(ctx, out)
+		if l := lane.From(ctx); l != "" {
+			require.True(t, lane.Valid(l))
+			require.Equal(t, name, l)
+		}
+		for _, vs := range out {
+			require.LessOrEqual(t, len(vs[0]), lane.MaxValue)
+			require.NotContains(t, vs[0], "\n")
+		}
+	})
+}
