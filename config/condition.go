@@ -1,8 +1,146 @@
 package config
 
-// Condition is a compiled condition. The zero value always holds.
-type Condition struct{}
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Condition is what a rule asks of a request: its `when`, and not its `unless`.
+// It is immutable. The zero value always holds.
+type Condition struct {
+	when, unless []clause // one of which must hold; nil if not given
+}
+
+// clause is a list of checks, all of which must hold.
+type clause []check
+
+type check struct {
+	field Field
+	test  test
+}
 
 // Holds reports whether the condition holds for r. Caller holds the labels of
-// this process.
-func (c *Condition) Holds(r Request, caller map[string]string) bool { return true }
+// this process. Holds does not allocate.
+func (c *Condition) Holds(r Request, caller map[string]string) bool {
+	return (c.when == nil || oneHolds(c.when, r, caller)) && !oneHolds(c.unless, r, caller)
+}
+
+func oneHolds(clauses []clause, r Request, caller map[string]string) bool {
+	for _, c := range clauses {
+		if c.holds(r, caller) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c clause) holds(r Request, caller map[string]string) bool {
+	for i := range c {
+		value, present := c[i].field.Value(r, caller)
+		if !c[i].test.holds(value, present) {
+			return false
+		}
+	}
+	return true
+}
+
+type operator uint8
+
+const (
+	opEqual operator = iota
+	opPrefix
+	opSuffix
+	opRegex
+	opRange
+	opExists
+)
+
+// test is what is asked of one field's value.
+type test struct {
+	op operator
+	// negated turns the result round, so that an absent field passes: `not`, and
+	// `exists: false`.
+	negated   bool
+	values    []string // opEqual: sorted
+	affix     string   // opPrefix, opSuffix
+	regex     *regexp.Regexp
+	low, high decimal
+}
+
+func (t *test) holds(value string, present bool) bool {
+	return (present && t.matches(value)) != t.negated
+}
+
+func (t *test) matches(value string) bool {
+	switch t.op {
+	case opEqual:
+		_, found := slices.BinarySearch(t.values, value)
+		return found
+	case opPrefix:
+		return strings.HasPrefix(value, t.affix)
+	case opSuffix:
+		return strings.HasSuffix(value, t.affix)
+	case opRegex:
+		return t.regex.MatchString(value)
+	case opRange:
+		d, ok := parseDecimal(value)
+		return ok && t.low.compare(d) <= 0 && d.compare(t.high) <= 0
+	case opExists:
+		return true
+	}
+	return false
+}
+
+// decimal is a decimal number of any length, -?[0-9]+(\.[0-9]+)?, without the
+// zeros that do not count.
+type decimal struct {
+	negative          bool
+	integer, fraction string
+}
+
+func parseDecimal(s string) (d decimal, ok bool) {
+	s, d.negative = strings.CutPrefix(s, "-")
+	integer, fraction, dot := strings.Cut(s, ".")
+	if !digits(integer) || dot && !digits(fraction) {
+		return decimal{}, false
+	}
+	d.integer = strings.TrimLeft(integer, "0")
+	d.fraction = strings.TrimRight(fraction, "0")
+	if d.integer == "" && d.fraction == "" {
+		d.negative = false
+	}
+	return d, true
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// compare returns -1, 0 or 1.
+func (d decimal) compare(o decimal) int {
+	if d.negative != o.negative {
+		if d.negative {
+			return -1
+		}
+		return 1
+	}
+	if d.negative {
+		d, o = o, d
+	}
+	if len(d.integer) != len(o.integer) {
+		if len(d.integer) < len(o.integer) {
+			return -1
+		}
+		return 1
+	}
+	if c := strings.Compare(d.integer, o.integer); c != 0 {
+		return c
+	}
+	return strings.Compare(d.fraction, o.fraction)
+}

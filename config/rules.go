@@ -1,8 +1,5 @@
 package config
 
-// Slots is the number of slots of a split: one slot is 0.01 % of the traffic.
-const Slots = 10_000
-
 // Rules is a service document that was accepted. It is immutable.
 type Rules struct {
 	// Service is the service the document was read for.
@@ -26,11 +23,11 @@ type Rules struct {
 type Rule struct {
 	Name    string
 	Enabled bool
-	// When must hold; the zero Condition always holds.
+	// When must hold: the rule's `when`, and its `unless` must not.
 	When Condition
 	// To holds the arms of a split in the order of their slots, without the arm
 	// of the default target; or, if Split is false, one arm that takes
-	// everything.
+	// everything. A split whose arms are all the default's has none.
 	To    []Arm
 	Split bool
 	// By names the field whose value is the target; nil if To decides.

@@ -2,6 +2,8 @@ package config
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // See digest.
+	"encoding/hex"
 	"errors"
 )
 
@@ -26,6 +28,21 @@ type Doc struct {
 	// Empty if the document is absent.
 	MD5   string
 	State DocState
+}
+
+// NewDoc returns content, which it keeps, as a source holds it: Present, or
+// Absent if it is empty.
+func NewDoc(content []byte) Doc {
+	if len(content) == 0 {
+		return Doc{}
+	}
+	return Doc{Content: content, MD5: digest(content), State: Present}
+}
+
+// digest returns what Nacos calls the md5 of a document.
+func digest(content []byte) string {
+	sum := md5.Sum(content) //nolint:gosec // Nacos's identity of a document, not a protection.
+	return hex.EncodeToString(sum[:])
 }
 
 // Source brings documents.

@@ -1,0 +1,234 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// reader walks a document and notes every problem.
+type reader struct {
+	file     string
+	service  string
+	problems Problems
+}
+
+func (r *reader) errorf(at place, code, format string, args ...any) {
+	r.problems = append(r.problems, Problem{
+		File: r.file, Line: at.line, Col: at.col, Code: code, Severity: Error,
+		Message: fmt.Sprintf(format, args...),
+	})
+}
+
+func (r *reader) warnf(at place, code, format string, args ...any) {
+	r.errorf(at, code, format, args...)
+	r.problems[len(r.problems)-1].Severity = Warning
+}
+
+// field is one field of a mapping that is read into a T.
+type field[T any] struct {
+	name     string
+	required bool
+	// read gets values that were not refused. Nil: the language has the field,
+	// this version does not.
+	read func(r *reader, n *node, out *T)
+}
+
+// readFields reads a mapping in the order of the table, which is the order in
+// which values depend on each other, and not of the document.
+func readFields[T any](r *reader, m *node, fields []field[T], out *T) {
+	for _, p := range m.pairs {
+		i := slices.IndexFunc(fields, func(f field[T]) bool { return f.name == p.key.text })
+		switch {
+		case p.key.kind != scalar:
+			r.want(p.key, scalar)
+		case strings.HasPrefix(p.key.text, "x-"):
+		case i < 0:
+			r.errorf(p.key.place, codeUnknownField, "there is no field %s%s", quote(p.key.text), hint(p.key.text, fields))
+		case fields[i].read == nil:
+			r.errorf(p.key.place, codeUnknownField, "%q is not known to this version yet", p.key.text)
+		}
+	}
+	for _, f := range fields {
+		switch n := m.get(f.name); {
+		case n == nil && f.required:
+			r.errorf(m.start(), codeMissingField, "%q is required", f.name)
+		case n != nil && n.kind != refused && f.read != nil:
+			f.read(r, n, out)
+		}
+	}
+}
+
+// hint names the field that an unknown one is a slip of.
+func hint[T any](unknown string, fields []field[T]) string {
+	for _, f := range fields {
+		if similar(f.name, unknown) {
+			return fmt.Sprintf(", did you mean %q?", f.name)
+		}
+	}
+	return ""
+}
+
+// String names the kind in messages.
+func (k kind) String() string {
+	return [...]string{"a refused value", "a single value", "a list", "a map"}[k&3]
+}
+
+// want reports whether n is of a kind.
+func (r *reader) want(n *node, k kind) bool {
+	if n.kind == k {
+		return true
+	}
+	if n.kind != refused {
+		got := n.kind.String()
+		if n.kind == scalar && n.text == "" && n.plain {
+			got = "nothing; a key without a value does not mean that the key is absent"
+		}
+		r.errorf(n.place, codeWrongType, "%s belongs here, not %s", k, got)
+	}
+	return false
+}
+
+// ambiguous matches what YAML reads as a boolean, a number or null.
+var ambiguous = regexp.MustCompile(`\A(|~|null|Null|NULL|[yY]|yes|Yes|YES|[nN]|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF|` +
+	`[-+]?(0b[01_]+|0o[0-7]+|0x[0-9A-Fa-f_]+|[0-9][0-9_]*(:[0-5]?[0-9])*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?|\.(inf|nan)))\z`)
+
+// ambiguous reports whether a node is not safely a string.
+func (n *node) ambiguous() bool {
+	return n.kind == scalar && n.plain && ambiguous.MatchString(n.text)
+}
+
+// str reads a string.
+func (r *reader) str(n *node) (string, bool) {
+	if !r.want(n, scalar) {
+		return "", false
+	}
+	if n.ambiguous() {
+		if n.text == "" {
+			r.errorf(n.place, codeNeedsQuotes, `no value; "" is the empty string`)
+		} else {
+			r.errorf(n.place, codeNeedsQuotes, "%s is a string only in quotes", quote(n.text))
+		}
+		return "", false
+	}
+	return n.text, true
+}
+
+// filled reads a string that is not empty.
+func (r *reader) filled(n *node) (string, bool) {
+	s, ok := r.str(n)
+	if ok && s == "" {
+		r.errorf(n.place, codeBadValue, "an empty string")
+		return "", false
+	}
+	return s, ok
+}
+
+var (
+	names      = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\z`)
+	labelNames = regexp.MustCompile(`\A[A-Za-z0-9._-]{1,64}\z`)
+)
+
+// name reads a string of a grammar.
+func (r *reader) name(n *node, grammar *regexp.Regexp) (string, bool) {
+	s, ok := r.str(n)
+	if ok && !grammar.MatchString(s) {
+		r.errorf(n.place, codeBadName, "%s is no name: letters, digits and . _ - up to 64", quote(s))
+		return "", false
+	}
+	return s, ok
+}
+
+// boolean reads a plain true or false.
+func (r *reader) boolean(n *node) (value, ok bool) {
+	if n.kind == scalar && n.plain && (n.text == "true" || n.text == "false") {
+		return n.text == "true", true
+	}
+	r.errorf(n.place, codeWrongType, "plain true or false belongs here")
+	return false, false
+}
+
+// word reads one of a fixed set of words and returns its index, -1 if it is none.
+func (r *reader) word(n *node, words ...string) int {
+	if !r.want(n, scalar) {
+		return -1
+	}
+	i := slices.Index(words, n.text)
+	if i < 0 {
+		r.errorf(n.place, codeBadValue, "%s is not one of: %s", quote(n.text), strings.Join(words, ", "))
+	}
+	return i
+}
+
+var percents = regexp.MustCompile(`\A([0-9]+)(?:\.([0-9]{1,2}))?%\z`)
+
+// percent reads a percent and returns it in slots.
+func (r *reader) percent(n *node) (slots int, ok bool) {
+	if !r.want(n, scalar) {
+		return 0, false
+	}
+	slots = -1
+	if m := percents.FindStringSubmatch(n.text); m != nil {
+		// What overflows is above 100% as well.
+		if v, err := strconv.Atoi(m[1] + (m[2] + "00")[:2]); err == nil {
+			slots = v
+		}
+	}
+	if slots < 0 || slots > Slots {
+		r.errorf(n.place, codeBadPercent, "%s is not a percent from 0%% to 100%%, as 10%% or 12.5%%", quote(n.text))
+		return 0, false
+	}
+	return slots, true
+}
+
+// field reads a FIELD; nil if it is none.
+func (r *reader) field(n *node) *Field {
+	if !r.want(n, scalar) {
+		return nil
+	}
+	if !n.ambiguous() {
+		if f, ok := parseField(n.text); ok {
+			return &f
+		}
+	}
+	r.errorf(n.place, codeBadField, "%s is no property of a request: header.NAME, cookie.NAME, query.NAME, path, method, user, lane, tag.NAME, caller.NAME", quote(n.text))
+	return nil
+}
+
+// quote returns a document's text for a message, shortened.
+func quote(s string) string {
+	const limit = 60
+	if len(s) > limit {
+		return strconv.Quote(s[:limit]) + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// similar reports whether two names differ by a slip: in at most two letters,
+// or two neighbors swapped.
+func similar(a, b string) bool {
+	const longest = 16
+	if len(a) > longest || len(b) > longest {
+		return false
+	}
+	var d [longest + 1][longest + 1]int
+	for i := range len(a) + 1 {
+		for j := range len(b) + 1 {
+			if i == 0 || j == 0 {
+				d[i][j] = i + j
+				continue
+			}
+			same := 1
+			if a[i-1] == b[j-1] {
+				same = 0
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+same)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)] <= min(2, len(a)/2)
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Slots is the number of slots of a split: one slot is 0.01 % of the traffic.
+const Slots = 10_000
+
+// Slot returns the slot of a sticky key, 0 to Slots-1. The salt is the rule's.
+// It does not allocate.
+func Slot(salt, key string) int {
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.WriteString(salt) // Never fails, nor do the others.
+	_, _ = d.WriteString("\x00")
+	_, _ = d.WriteString(key)
+	return int(d.Sum64() % Slots)
+}
+
+// Arm returns the target that a slot belongs to, false if it is outside every
+// arm: then it is the default's.
+func (r *Rule) Arm(slot int) (target string, ok bool) {
+	i, _ := slices.BinarySearchFunc(r.To, slot, func(a Arm, slot int) int {
+		return cmp.Compare(a.To, slot+1)
+	})
+	if i == len(r.To) || slot < r.To[i].From {
+		return "", false
+	}
+	return r.To[i].Target, true
+}
+
+// maxStickyArms is the number of arms beside the default's that can grow
+// without moving a key of another: one from each end of the slots.
+const maxStickyArms = 2
+
+// to reads the target of a rule, or the arms of a split.
+func (r *reader) to(n *node, d *ruleDraft) {
+	if n.kind != mapping {
+		if target, ok := r.target(n, d.doc); ok {
+			d.To = []Arm{{Target: target, To: Slots}}
+		}
+		return
+	}
+	d.Split = true
+	if len(n.pairs) == 0 {
+		r.errorf(n.place, codeBadValue, "no arm; write the shares as {v2: 10%%}")
+	}
+	for _, p := range n.pairs {
+		target, ok := r.target(p.key, d.doc)
+		if p.value.kind == refused {
+			continue
+		}
+		if share, good := r.percent(p.value); ok && good {
+			d.To = append(d.To, Arm{Target: target, To: share})
+		}
+	}
+	d.beside = len(n.pairs)
+	if d.doc.Default == "" || n.get(d.doc.Default) != nil {
+		d.beside-- // If the default is not known, any arm may be its.
+	}
+}
+
+// arrange gives the arms of a split, of which To holds the share so far, their
+// slots. At is where the split's key stands.
+func (r *reader) arrange(at place, sticky bool, d *ruleDraft) {
+	sum := 0
+	for _, a := range d.To {
+		sum += a.To
+	}
+	if sum > Slots {
+		r.errorf(at, codePercentSum, "the shares add up to more than 100%%")
+	}
+	if sticky && d.beside > maxStickyArms {
+		r.errorf(at, codeTooManyArms, "with sticky a to has at most %d arms beside the default's", maxStickyArms)
+	}
+
+	d.To = slices.DeleteFunc(d.To, func(a Arm) bool { return a.Target == d.doc.Default })
+	slices.SortFunc(d.To, func(a, b Arm) int { return cmp.Compare(a.Target, b.Target) })
+	next := 0
+	for i := range d.To {
+		a := &d.To[i]
+		a.From, a.To = next, next+a.To
+		next = a.To
+	}
+	if sticky && len(d.To) == maxStickyArms {
+		// The second grows from the other end, and neither moves the other.
+		last := &d.To[1]
+		last.From, last.To = Slots-(last.To-last.From), Slots
+	}
+}
