@@ -1,0 +1,115 @@
+package grpcx
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	gbalancer "google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/internal/serving"
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
+)
+
+// errUnsent is the outcome of an attempt whose connection was lost between the
+// pick and the send.
+var errUnsent = errors.New("grpcx: the connection was lost before the call was sent")
+
+// cell is what the package knows about one call. It travels in the call's
+// context, from the interceptors to the picker.
+//
+// It needs no lock: gRPC makes the attempts of a call one after the other, calls
+// Done of one before it picks for the next, and returns to the interceptor after
+// the first, or in a stream before it retries.
+type cell struct {
+	request request
+	skip    skip          // of the current pick
+	call    resolver.Call // the newest attempt
+	made    bool          // an attempt was made: its decision stands
+
+	err  error          // why the newest pick found nothing
+	view *resolver.View // of that pick
+}
+
+type cellKey struct{}
+
+// newCell writes what the context carries onto the outgoing metadata, and
+// returns a context with that metadata and a new cell.
+func newCell(ctx context.Context, method string) (context.Context, *cell) {
+	md, _ := metadata.FromOutgoingContext(ctx) // a copy
+	if lane.Injects(ctx) {
+		if md == nil {
+			md = metadata.MD{}
+		}
+		lane.Inject(ctx, carrier(md))
+		ctx = metadata.NewOutgoingContext(ctx, md)
+	}
+	c := &cell{request: request{
+		method: method,
+		user:   lane.UserOf(ctx, carrier(md)),
+		lane:   lane.Of(carrier(md)),
+		md:     md,
+	}}
+	return context.WithValue(ctx, cellKey{}, c), c
+}
+
+// done ends an attempt.
+func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
+	if info.Err == nil && !info.BytesSent {
+		// gRPC picks anew, and nothing was decided for good.
+		c.call.Done(ctx, resolver.Outcome{Err: errUnsent})
+		return
+	}
+	c.made = true
+	o := resolver.Outcome{Err: info.Err}
+	if info.Err == nil || info.BytesReceived {
+		o = resolver.Outcome{Status: int(status.Code(info.Err))}
+	}
+	if vs := info.Trailer[serving.VersionHeader]; len(vs) > 0 {
+		o.Version = vs[0]
+	}
+	c.call.Done(ctx, o)
+}
+
+// explain gives an error of gRPC its cause, if the call failed for want of an
+// instance.
+func (c *cell) explain(ctx context.Context, err error) error {
+	if err == nil || c.err == nil {
+		return err
+	}
+	cause := c.err
+	if errors.Is(cause, resolver.ErrNotReady) {
+		// The call's context has ended; the view knows what it has waited for.
+		if late := c.view.Ready(ctx); late != nil {
+			cause = late
+		}
+	}
+	code := status.Code(err)
+	if errors.Is(cause, balancer.ErrUnknownTarget) {
+		code = codes.InvalidArgument
+	}
+	return newError(code, cause, err)
+}
+
+func unaryClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	ctx, c := newCell(ctx, method)
+	return c.explain(ctx, invoke(ctx, method, req, reply, cc, opts...))
+}
+
+func streamClient(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+	open grpc.Streamer, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	ctx, c := newCell(ctx, method)
+	s, err := open(ctx, desc, cc, method, opts...)
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	return s, nil
+}

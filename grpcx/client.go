@@ -1,0 +1,75 @@
+package grpcx
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc"
+
+	"github.com/graylane/graylane/resolver"
+)
+
+// policyName names the load balancing policy, in gRPC's registry and in service
+// configs.
+const policyName = "graylane"
+
+// policyConfig is the service config's loadBalancingConfig that selects it.
+const policyConfig = `[{"` + policyName + `":{}}]`
+
+// protocol is the label of the instances that speak gRPC.
+const protocol = "grpc"
+
+// NewClient returns a connection to a service of the resolver's namespace and
+// group. Like grpc.NewClient it does no I/O; the first call, or Connect, starts
+// watching the service and connecting to all of its instances. TLS verifies the
+// service's name, unless grpc.WithAuthority says otherwise.
+//
+// The options must hold transport credentials. A service config (timeouts,
+// retryPolicy) comes in by WithServiceConfig; a retry goes to another instance
+// of the target that was decided for the call. Proxies of the environment are
+// not used. Interceptors run outside of the package's own: what they add to the
+// outgoing metadata is seen by the rules.
+//
+// What the context carries (package lane) is sent as metadata. Errors are gRPC
+// statuses, and errors.Is finds the cause: balancer.ErrNoInstance,
+// resolver.ErrUnknownService and the other reasons not to send a call are
+// Unavailable, balancer.ErrUnknownTarget is InvalidArgument, and a call whose
+// context ends before the registry answered has resolver.ErrNotReady. Calls with
+// grpc.WaitForReady wait, until their context ends, wherever waiting can help.
+//
+// The resolver must outlive the connection.
+func NewClient(r *resolver.Resolver, service string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	s := r.Service(service)
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("grpcx: %w", err)
+	}
+	b := resolverBuilder{resolver: r, service: s}
+	return grpc.NewClient(b.Scheme()+":///"+service, slices.Concat(
+		[]grpc.DialOption{WithServiceConfig(`{}`)},
+		opts,
+		[]grpc.DialOption{
+			grpc.WithResolvers(b),
+			// Instances are addresses; a proxy would be chosen by the service's name.
+			grpc.WithNoProxy(),
+			grpc.WithChainUnaryInterceptor(unaryClient),
+			grpc.WithChainStreamInterceptor(streamClient),
+		},
+	)...)
+}
+
+// WithServiceConfig is grpc.WithDefaultServiceConfig with the load balancing
+// policy that NewClient needs; one that the JSON names is replaced. A JSON error
+// is reported by NewClient.
+func WithServiceConfig(jsonConfig string) grpc.DialOption {
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(jsonConfig), &config); err != nil || config == nil {
+		return grpc.WithDefaultServiceConfig(jsonConfig) // gRPC says what is wrong
+	}
+	config["loadBalancingConfig"] = json.RawMessage(policyConfig)
+	merged, err := json.Marshal(config)
+	if err != nil {
+		return grpc.WithDefaultServiceConfig(jsonConfig)
+	}
+	return grpc.WithDefaultServiceConfig(string(merged))
+}

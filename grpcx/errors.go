@@ -1,0 +1,34 @@
+package grpcx
+
+import (
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// callError is the gRPC status of a call that found no instance, with the reason.
+type callError struct {
+	status *status.Status
+	cause  error
+	grpc   error // what gRPC made of it; may be nil
+}
+
+func newError(code codes.Code, cause, grpc error) error {
+	text := cause.Error()
+	if said := status.Convert(grpc).Message(); strings.Contains(said, text) {
+		text = said
+	} else if said != "" {
+		text = said + ": " + text
+	}
+	return &callError{status: status.New(code, text), cause: cause, grpc: grpc}
+}
+
+// Error is the text of the status.
+func (e *callError) Error() string { return e.status.Err().Error() }
+
+// GRPCStatus makes status.FromError and status.Code work.
+func (e *callError) GRPCStatus() *status.Status { return e.status }
+
+// Unwrap returns the reason and gRPC's error.
+func (e *callError) Unwrap() []error { return []error{e.cause, e.grpc} }

@@ -1,0 +1,109 @@
+package grpcx
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/graylane/graylane/internal/serving"
+	"github.com/graylane/graylane/lane"
+)
+
+// Interceptors returns the options that a grpc.NewServer needs if it is not run
+// by Serve: the named metadata of each call (none: lane.DefaultHeaders) travels
+// on in its context, and the answer has the version in the trailer
+// x-app-version. They are chained in front of the server's other interceptors.
+func Interceptors(version string, carried ...string) []grpc.ServerOption {
+	in := newIncoming(carried)
+	in.setVersion(version)
+	return in.options()
+}
+
+// incoming is what the server side does with each call.
+type incoming struct {
+	carried []string
+	trailer atomic.Pointer[metadata.MD] // nil: no version to tell
+	newest  atomic.Int64                // when the newest request began, in Unix nanoseconds; 0: never
+
+	// draining ends at the drain.
+	draining context.Context //nolint:containedctx // the life of health watches
+	drain    context.CancelFunc
+}
+
+func newIncoming(carried []string) *incoming {
+	in := &incoming{carried: lane.DefaultHeaders()}
+	if len(carried) > 0 {
+		in.carried = make([]string, len(carried))
+		for i, name := range carried {
+			in.carried[i] = strings.ToLower(name)
+		}
+	}
+	in.draining, in.drain = context.WithCancel(context.Background())
+	return in
+}
+
+func (in *incoming) setVersion(version string) {
+	if version != "" {
+		in.trailer.Store(&metadata.MD{serving.VersionHeader: {version}})
+	}
+}
+
+func (in *incoming) options() []grpc.ServerOption {
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(in.unary), grpc.ChainStreamInterceptor(in.stream)}
+}
+
+func (in *incoming) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	ctx = in.accept(ctx, info.FullMethod)
+	if md := in.trailer.Load(); md != nil {
+		if err := grpc.SetTrailer(ctx, *md); err != nil {
+			return nil, err
+		}
+	}
+	return handle(ctx, req)
+}
+
+func (in *incoming) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	ctx := in.accept(ss.Context(), info.FullMethod)
+	if md := in.trailer.Load(); md != nil {
+		ss.SetTrailer(*md)
+	}
+	if info.FullMethod == healthpb.Health_Watch_FullMethodName {
+		// A health watch never ends by itself, and would hold up every drain.
+		watch, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(in.draining, cancel)()
+		ctx = watch
+	}
+	return handle(srv, &serverStream{ServerStream: ss, ctx: ctx})
+}
+
+// accept notes a request, and returns the context that its handler runs in.
+func (in *incoming) accept(ctx context.Context, method string) context.Context {
+	if !strings.HasPrefix(method, "/"+healthpb.Health_ServiceDesc.ServiceName+"/") {
+		in.newest.Store(time.Now().UnixNano())
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	return lane.Extract(ctx, carrier(md), in.carried)
+}
+
+// lastRequest is when the newest request began, zero if there was none.
+func (in *incoming) lastRequest() time.Time {
+	if ns := in.newest.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// serverStream is a stream with another context.
+type serverStream struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // what Context returns
+}
+
+// Context implements grpc.ServerStream.
+func (s *serverStream) Context() context.Context { return s.ctx }
