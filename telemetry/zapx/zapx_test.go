@@ -28,7 +28,7 @@ func (s source) Watch(ctx context.Context, _ string, fn func(config.Doc)) error 
 	for {
 		select {
 		case content := <-s:
-			fn(config.Doc{Content: []byte(content), State: config.Present})
+			fn(config.Doc{Content: []byte(content), MD5: content, State: config.Present})
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
