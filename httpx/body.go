@@ -1,0 +1,84 @@
+package httpx
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+
+	"github.com/graylane/graylane/resolver"
+)
+
+// attempt is one request to one instance, and the body of its answer: the
+// request is in flight until that body has ended. It is one allocation for all
+// that an attempt needs.
+type attempt struct {
+	out  http.Request
+	url  url.URL // out.URL
+	call resolver.Call
+
+	status  int
+	version string
+	body    io.ReadCloser
+	ended   atomic.Bool
+}
+
+// roundTrip sends the attempt to its instance; req is the caller's request.
+func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+	a.url.Host = a.call.Addr()
+	resp, err := base.RoundTrip(&a.out)
+	if err != nil {
+		a.end(err)
+		// Not wrapped: url.Error.Timeout looks no deeper.
+		return nil, err
+	}
+	a.status = resp.StatusCode
+	if vs := resp.Header[canonical(VersionHeader)]; len(vs) > 0 {
+		a.version = vs[0]
+	}
+	resp.Request = req
+	if resp.Body == http.NoBody {
+		a.end(nil)
+		return resp, nil
+	}
+	a.body = resp.Body
+	resp.Body = a
+	if w, ok := a.body.(io.Writer); ok { // 101 Switching Protocols
+		resp.Body = upgraded{a, w}
+	}
+	return resp, nil
+}
+
+// Read reads the answer.
+func (a *attempt) Read(p []byte) (int, error) {
+	n, err := a.body.Read(p)
+	if err != nil {
+		a.end(err)
+	}
+	return n, err
+}
+
+// Close ends the attempt; it may come while Read runs.
+func (a *attempt) Close() error {
+	err := a.body.Close()
+	a.end(nil)
+	return err
+}
+
+// end tells the resolver, once, how the attempt ended.
+func (a *attempt) end(err error) {
+	if a.ended.Swap(true) {
+		return
+	}
+	if errors.Is(err, io.EOF) && a.status != 0 {
+		err = nil
+	}
+	a.call.Done(a.out.Context(), resolver.Outcome{Err: err, Status: a.status, Version: a.version})
+}
+
+// upgraded is the body of an answer that became a two-way stream.
+type upgraded struct {
+	*attempt
+	io.Writer
+}

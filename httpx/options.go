@@ -1,0 +1,122 @@
+package httpx
+
+import (
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
+)
+
+// MaxIdleConns is how many idle connections a client keeps to each instance.
+// Below its peak of concurrent requests, a client would open and close
+// connections all the time.
+const MaxIdleConns = 1024
+
+const (
+	dialTimeout = 3 * time.Second  // how long a connection may take to be opened
+	keepAlive   = 30 * time.Second // between probes of a quiet connection
+	idleTimeout = 90 * time.Second // after which an idle connection is closed
+)
+
+// Option configures a client or a Transport.
+type Option func(*options)
+
+type options struct {
+	base *http.Transport
+}
+
+// WithTransport makes a copy of base carry the requests to the instances, with
+// its timeouts, limits and dial function. HTTP/1.1 is spoken, and no proxy is
+// used, whatever base says.
+//
+// Without it connections are opened within 3 s, closed after 90 s without a
+// request, and up to MaxIdleConns are kept for each instance.
+func WithTransport(base *http.Transport) Option {
+	return func(o *options) { o.base = base }
+}
+
+func newOptions(opts []Option) options {
+	o := options{base: &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		MaxIdleConnsPerHost: MaxIdleConns,
+		IdleConnTimeout:     idleTimeout,
+	}}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// transport returns what carries requests to the instances.
+func (o options) transport() *http.Transport {
+	t := o.base.Clone()
+	t.Proxy = nil
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	return t
+}
+
+// ServerOption configures Handler, Serve or ServeListener.
+type ServerOption func(*serverOptions)
+
+type serverOptions struct {
+	carried      []string
+	labels       map[string]string
+	linger       time.Duration
+	drainTimeout time.Duration
+	onError      func(error)
+}
+
+// WithCarried names the headers that travel on with a request's context, in
+// place of lane.DefaultHeaders.
+func WithCarried(names ...string) ServerOption {
+	return func(o *serverOptions) {
+		o.carried = make([]string, len(names))
+		for i, name := range names {
+			o.carried[i] = strings.ToLower(name)
+		}
+	}
+}
+
+// WithVersion says the version of this server: it is WithLabels for the label
+// version.
+func WithVersion(version string) ServerOption {
+	return WithLabels(map[string]string{registry.KeyVersion: version})
+}
+
+// WithLabels says the labels of this server, besides those it was given already.
+// Serve announces them; they beat the registrar's.
+func WithLabels(labels map[string]string) ServerOption {
+	return func(o *serverOptions) { maps.Copy(o.labels, labels) }
+}
+
+// WithLinger sets how long Serve serves on after it has withdrawn the instance,
+// so that consumers that have not heard of it yet do not fail. Default: 3 s, and
+// less once no request came for 1 s. Negative: not at all.
+func WithLinger(d time.Duration) ServerOption {
+	return func(o *serverOptions) { o.linger = d }
+}
+
+// WithDrainTimeout sets how long Serve waits, after the linger, for running
+// requests to end. Default: 10 s.
+func WithDrainTimeout(d time.Duration) ServerOption {
+	return func(o *serverOptions) { o.drainTimeout = d }
+}
+
+// WithOnError makes Serve report what does not end it: that the registry cannot
+// be reached, or did not confirm the withdrawal. It must not block.
+func WithOnError(fn func(error)) ServerOption {
+	return func(o *serverOptions) { o.onError = fn }
+}
+
+func newServerOptions(opts []ServerOption) serverOptions {
+	o := serverOptions{carried: lane.DefaultHeaders(), labels: map[string]string{}}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}

@@ -1,0 +1,172 @@
+package httpx_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/graylane/graylane/httpx"
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/registry/memory"
+	"github.com/graylane/graylane/resolver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 10 * time.Second
+
+// world is a registry, a resolver over it, and what the resolver's hooks saw.
+type world struct {
+	*memory.Registry
+	resolver *resolver.Resolver
+	done     chan resolver.Outcome
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{Registry: memory.New(), done: make(chan resolver.Outcome, 100)}
+	var err error
+	w.resolver, err = resolver.New(w, nil, resolver.WithHooks(resolver.Hooks{
+		OnDone: func(_ context.Context, _ resolver.Call, o resolver.Outcome, _ time.Duration) {
+			select {
+			case w.done <- o:
+			default: // a test that sends more than that does not look
+			}
+		},
+	}))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { assert.NoError(tb, w.resolver.Close()) })
+	return w
+}
+
+// outcome returns how the next attempt ended.
+func (w *world) outcome(t *testing.T) resolver.Outcome {
+	t.Helper()
+	select {
+	case o := <-w.done:
+		return o
+	case <-time.After(patience):
+		require.Fail(t, "the attempt is not done")
+		return resolver.Outcome{}
+	}
+}
+
+// notDone checks that no attempt has ended.
+func (w *world) notDone(t *testing.T) {
+	t.Helper()
+	select {
+	case o := <-w.done:
+		require.Fail(t, "the attempt is done", "%+v", o)
+	default:
+	}
+}
+
+// client returns a client whose connections end with the test.
+func (w *world) client(tb testing.TB, opts ...httpx.Option) *http.Client {
+	tb.Helper()
+	c := httpx.NewClient(w.resolver, opts...)
+	tb.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// provider is an instance: a real server that is registered.
+type provider struct {
+	*httptest.Server
+	opened, requests atomic.Int64
+	registration     registry.Registration
+}
+
+// provide serves h as an instance of service with a version.
+func (w *world) provide(tb testing.TB, service, version string, h http.HandlerFunc) *provider {
+	tb.Helper()
+	p := &provider{}
+	p.Server = httptest.NewUnstartedServer(httpx.Handler(http.HandlerFunc(
+		func(rw http.ResponseWriter, r *http.Request) {
+			p.requests.Add(1)
+			h(rw, r)
+		}), httpx.WithVersion(version)))
+	p.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			p.opened.Add(1)
+		}
+	}
+	p.Start()
+	tb.Cleanup(p.Close)
+	var err error
+	p.registration, err = w.Register(tb.Context(), registry.Service{Name: service}, p.instance(version))
+	require.NoError(tb, err)
+	return p
+}
+
+func (p *provider) instance(version string) registry.Instance {
+	in := registry.NewInstance(p.Listener.Addr().String())
+	in.Metadata = map[string]string{registry.KeyVersion: version}
+	return in
+}
+
+// hello answers with what it was asked.
+func hello(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Host", r.Host)
+	_, _ = io.WriteString(w, r.Method+" "+r.RequestURI)
+}
+
+// get sends a request with headers ("name: value") and returns the answer's
+// version and body.
+func get(tb testing.TB, c *http.Client, url string, headers ...string) (version, body string) {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(tb, err)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+	}
+	resp, err := c.Do(req)
+	require.NoError(tb, err)
+	return resp.Header.Get(httpx.VersionHeader), drained(tb, resp)
+}
+
+// drained reads and closes an answer's body.
+func drained(tb testing.TB, resp *http.Response) string {
+	tb.Helper()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(tb, err)
+	require.NoError(tb, resp.Body.Close())
+	return string(b)
+}
+
+// closeable is a request's body that knows whether it was closed.
+type closeable struct {
+	io.Reader
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newCloseable(r io.Reader) *closeable {
+	return &closeable{Reader: r, closed: make(chan struct{})}
+}
+
+func (c *closeable) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+func (c *closeable) requireClosed(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.closed:
+	case <-time.After(patience):
+		require.Fail(t, "the body of the request is still open")
+	}
+}
