@@ -1,0 +1,21 @@
+// Package nacostest is an embedded Nacos for tests: what miniredis is for Redis.
+//
+//	srv := nacostest.Run(t)
+//	client := connect(srv.Addr())
+//
+// A [Server] speaks Nacos's own protocols on loopback: naming and configuration
+// over gRPC with pushes and acknowledgements, and the HTTP requests that an
+// operator's curl or the console sends. Clients need not know that it is not the
+// real one. Beside the protocols stands a typed back door ([Server.Publish],
+// [Server.Edit], [Server.Instances] ...), and [Server.Intercept] makes the server
+// slow, silent or failing, request by request.
+//
+// It follows Nacos 3.1.0 running standalone. Known differences:
+//
+//   - Changes are pushed after 20 ms, see [WithPushDelay]; Nacos takes 500 ms.
+//   - Queries answer with what is true now. In Nacos they lag a change by the
+//     push delay.
+//   - An ephemeral instance registered over HTTP stays until it is deleted; in
+//     Nacos it goes after 30 s without a heartbeat.
+//   - There is no authentication, no cluster, no history, and nothing on disk.
+package nacostest

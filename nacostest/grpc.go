@@ -1,0 +1,284 @@
+package nacostest
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"sync"
+	"time"
+
+	auto "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Types of the messages that belong to the connection and of the pushes.
+const (
+	typeServerCheck      = "ServerCheckRequest"
+	typeSetup            = "ConnectionSetupRequest"
+	typeSetupAck         = "SetupAckRequest"
+	typeDetection        = "ClientDetectionRequest"
+	typeReset            = "ConnectResetRequest"
+	typeNotifySubscriber = "NotifySubscriberRequest"
+	typeConfigChange     = "ConfigChangeNotifyRequest"
+)
+
+// grpcService is the server's face towards gRPC.
+type grpcService struct {
+	auto.UnimplementedRequestServer
+	auto.UnimplementedBiRequestStreamServer
+	server *Server
+}
+
+// handler processes one type of unary request.
+type handler struct {
+	answerType string
+	// fails returns the answer for a failure of that type.
+	fails func() answer
+	do    func(s *Server, c *conn, body []byte) (answer, error)
+}
+
+// handle makes a handler from a function that has decoded values.
+func handle[Q any, A any, PA interface {
+	*A
+	answer
+}](answerType string, do func(*Server, *conn, *Q) (PA, error)) handler {
+	return handler{
+		answerType: answerType,
+		fails:      func() answer { return PA(new(A)) },
+		do: func(s *Server, c *conn, body []byte) (answer, error) {
+			var q Q
+			if err := json.Unmarshal(body, &q); err != nil {
+				return nil, &failure{
+					resultCode: codeFailed, errorCode: codeUnreadable,
+					message: "errCode: 101, errMsg: Nacos deserialize failed. " + err.Error(),
+				}
+			}
+			return do(s, c, &q)
+		},
+	}
+}
+
+// handlers has one entry for each unary request of a client that is set up.
+var handlers = map[string]handler{
+	"HealthCheckRequest":       handle("HealthCheckResponse", (*Server).healthCheck),
+	"InstanceRequest":          handle("InstanceResponse", (*Server).instance),
+	"BatchInstanceRequest":     handle("BatchInstanceResponse", (*Server).batchInstance),
+	"SubscribeServiceRequest":  handle("SubscribeServiceResponse", (*Server).subscribeService),
+	"ServiceQueryRequest":      handle("QueryServiceResponse", (*Server).queryService),
+	"ServiceListRequest":       handle("ServiceListResponse", (*Server).listServices),
+	"ConfigQueryRequest":       handle("ConfigQueryResponse", (*Server).queryConfig),
+	"ConfigPublishRequest":     handle("ConfigPublishResponse", (*Server).publishConfig),
+	"ConfigRemoveRequest":      handle("ConfigRemoveResponse", (*Server).removeConfig),
+	"ConfigBatchListenRequest": handle("ConfigChangeBatchListenResponse", (*Server).listenConfigs),
+}
+
+type healthCheckRequest struct{}
+
+func (*Server) healthCheck(*conn, *healthCheckRequest) (*response, error) { return &response{}, nil }
+
+type serverCheckAnswer struct {
+	response
+	ConnectionID              string `json:"connectionId"`
+	SupportAbilityNegotiation bool   `json:"supportAbilityNegotiation"`
+}
+
+// Request serves the unary requests.
+func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Payload, error) {
+	s, c := g.server, connOf(ctx)
+	typ, body := p.GetMetadata().GetType(), p.GetBody().GetValue()
+	c.alive(time.Now())
+
+	a, err := s.decide(ctx, Request{Type: typ, ConnectionID: c.id, Module: c.module(), Body: body})
+	if err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
+	h, known := handlers[typ]
+	answerType, result := h.answerType, answer(nil)
+	switch {
+	case a.kind == refuse:
+		err = refused(a.code, a.message)
+	case a.kind == fail:
+		err = &failure{resultCode: codeFailed, errorCode: a.code, message: a.message}
+	case typ == typeServerCheck:
+		answerType = "ServerCheckResponse"
+		result = &serverCheckAnswer{ConnectionID: c.id, SupportAbilityNegotiation: true}
+	case !known:
+		err = &failure{resultCode: codeFailed, errorCode: codeNoHandler, message: "RequestHandler Not Found"}
+	default:
+		if _, ok := c.connection(); !ok {
+			err = errUnregistered
+			break
+		}
+		result, err = h.do(s, c, body)
+	}
+	if err != nil {
+		common, typed := failed(err)
+		if typed && known {
+			result = h.fails()
+			*result.base() = common
+		} else {
+			answerType, result = "ErrorResponse", &common
+		}
+	} else {
+		r := result.base()
+		r.ResultCode, r.Success = codeSuccess, true
+	}
+	return encode(answerType, result)
+}
+
+var errUnregistered = &failure{
+	resultCode: codeFailed, errorCode: codeUnregistered, message: "Connection is unregistered.",
+}
+
+type setupRequest struct {
+	ClientVersion string            `json:"clientVersion"`
+	Tenant        string            `json:"tenant"`
+	Labels        map[string]string `json:"labels"`
+	AbilityTable  *map[string]bool  `json:"abilityTable"`
+}
+
+// RequestBiStream serves the stream on which a client sets up the connection,
+// gets its pushes, and acknowledges them. The connection may outlive it; it is
+// found dead when it does not answer.
+func (g *grpcService) RequestBiStream(stream auto.BiRequestStream_RequestBiStreamServer) error {
+	s, ctx := g.server, stream.Context()
+	c := connOf(ctx)
+	setup, err := s.awaitSetup(ctx, c, stream)
+	if err != nil {
+		c.kill()
+		return err
+	}
+	if setup.AbilityTable != nil {
+		c.enqueue(push{typ: typeSetupAck})
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	var sender sync.WaitGroup
+	defer sender.Wait()
+	defer cancel()
+	// Why sending ended is seen below, where the stream is received from.
+	sender.Go(func() { _ = s.sendPushes(ctx, c, stream) })
+	for {
+		p, err := stream.Recv()
+		if err != nil {
+			return nil //nolint:nilerr // the end of the stream is the client's business.
+		}
+		c.alive(time.Now())
+		var ack struct {
+			RequestID string `json:"requestId"`
+		}
+		if json.Unmarshal(p.GetBody().GetValue(), &ack) == nil {
+			c.acknowledged(ack.RequestID)
+		}
+	}
+}
+
+// awaitSetup reads the first message, which must be the setup.
+func (s *Server) awaitSetup(ctx context.Context, c *conn, stream auto.BiRequestStream_RequestBiStreamServer) (*setupRequest, error) {
+	p, err := stream.Recv()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := c.connection(); ok {
+		return nil, status.Error(codes.FailedPrecondition, "the connection is already set up")
+	}
+	typ, body := p.GetMetadata().GetType(), p.GetBody().GetValue()
+	var setup setupRequest
+	if typ != typeSetup {
+		return nil, status.Errorf(codes.InvalidArgument, "want %s, got %q", typeSetup, typ)
+	}
+	if err := json.Unmarshal(body, &setup); err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "unreadable %s: %v", typeSetup, err)
+	}
+	a, err := s.decide(ctx, Request{Type: typ, ConnectionID: c.id, Module: setup.Labels["module"], Body: body})
+	switch {
+	case err != nil:
+		return nil, status.FromContextError(err).Err()
+	case a.kind != pass:
+		return nil, status.Error(codes.Unavailable, a.message)
+	}
+	c.alive(time.Now())
+	info := &Connection{
+		ID: c.id, RemoteAddr: c.remote, Module: setup.Labels["module"],
+		ClientVersion: setup.ClientVersion, Namespace: setup.Tenant, Labels: setup.Labels,
+	}
+	if info.Module == "naming" {
+		s.naming.join(c)
+	}
+	s.configs.join(c)
+	// Only now, or a request that comes before could be refused. Should the
+	// connection end before it, nobody else takes it out again.
+	if !c.setUp(info) {
+		s.leave(c)
+		return nil, status.Error(codes.Unavailable, "the connection has ended")
+	}
+	return &setup, nil
+}
+
+// leave forgets all that depends on the connection.
+func (s *Server) leave(c *conn) {
+	s.naming.leave(c)
+	s.configs.leave(c)
+}
+
+// sendPushes sends what is queued until the stream ends.
+func (s *Server) sendPushes(ctx context.Context, c *conn, stream auto.BiRequestStream_RequestBiStreamServer) error {
+	for {
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for {
+			p, id, ok := c.next(time.Now())
+			if !ok {
+				break
+			}
+			body, err := s.pushBody(c, p, id)
+			if err != nil {
+				return err
+			}
+			if body == nil {
+				c.forget(p)
+				continue
+			}
+			a, err := s.decide(ctx, Request{Type: p.typ, ConnectionID: c.id, Module: c.module(), Body: body, Push: true})
+			if err != nil {
+				return err
+			}
+			if a.kind != pass {
+				continue
+			}
+			if err := stream.Send(payload(p.typ, body)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// pushBody returns the JSON of a push as things stand now, nil if the client no
+// longer wants it.
+func (s *Server) pushBody(c *conn, p push, id string) ([]byte, error) {
+	switch p.typ {
+	case typeSetupAck:
+		return json.Marshal(map[string]any{"headers": struct{}{}, "abilityTable": abilities, "module": "internal"})
+	case typeDetection:
+		return json.Marshal(map[string]any{"requestId": id, "module": "internal"})
+	case typeReset:
+		body := map[string]any{"requestId": id, "module": "internal", "connectionId": c.id}
+		if host, port, err := net.SplitHostPort(p.subject.Name); err == nil {
+			body["serverIp"], body["serverPort"] = host, port
+		}
+		return json.Marshal(body)
+	case typeConfigChange:
+		return s.configs.pushBody(c, p.subject, id)
+	default:
+		return s.naming.pushBody(c, p.subject, id)
+	}
+}
+
+// abilities answers what Nacos 3.1 says about itself: nothing of it is here.
+var abilities = map[string]bool{
+	"supportPersistentInstanceByGrpc": false, "agent": false, "fuzzyWatch": false, "lock": false, "mcp": false,
+}

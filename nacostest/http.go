@@ -1,0 +1,123 @@
+package nacostest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// Codes in the answers over HTTP.
+const (
+	httpSuccess      = 0
+	httpMissing      = 10000
+	httpBadWeight    = 21001
+	httpNoInstance   = 21004
+	httpNotFound     = 20004
+	httpConflict     = 20005
+	httpServerFailed = 30000
+)
+
+// result is the envelope of every answer over HTTP.
+type result struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Data    any    `json:"data"`
+}
+
+// httpError is an error that the client is told.
+type httpError struct {
+	status, code  int
+	message, data string
+}
+
+func (e *httpError) Error() string { return e.message + ": " + e.data }
+
+// httpHandler serves what operators use. Nacos serves the console's requests on
+// a port of its own, here it is the same.
+func (s *Server) httpHandler() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, do func(*http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			data, err := do(r)
+			writeResult(w, data, err)
+		})
+	}
+	ready := func(*http.Request) (any, error) { return "ok", nil }
+	handle("GET /nacos/v3/admin/core/state/readiness", ready)
+	handle("GET /v3/console/health/readiness", ready)
+
+	handle("POST /nacos/v3/client/ns/instance", s.httpRegister)
+	handle("DELETE /nacos/v3/client/ns/instance", s.httpDeregister)
+	handle("GET /nacos/v3/client/ns/instance/list", s.httpInstances(false))
+	handle("GET /nacos/v3/admin/ns/instance/list", s.httpInstances(true))
+	handle("PUT /nacos/v3/admin/ns/instance", s.httpEdit)
+	handle("PUT /v3/console/ns/instance", s.httpEdit)
+
+	handle("GET /nacos/v3/client/cs/config", s.httpClientConfig)
+	for _, path := range []string{"/nacos/v3/admin/cs/config", "/v3/console/cs/config"} {
+		handle("GET "+path, s.httpConfig)
+		handle("POST "+path, s.httpPublish)
+		handle("DELETE "+path, s.httpRemove)
+	}
+	return s.intercepted(mux)
+}
+
+// intercepted asks the interceptor first.
+func (s *Server) intercepted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a, err := s.decide(r.Context(), Request{Type: r.Method + " " + r.URL.Path})
+		switch {
+		case err != nil:
+			// The client is gone or the server stops: nobody reads an answer.
+		case a.kind == pass:
+			next.ServeHTTP(w, r)
+		default:
+			status := http.StatusInternalServerError
+			if a.code >= 400 && a.code < 600 {
+				status = a.code
+			}
+			writeJSON(w, status, result{Code: a.code, Message: a.message})
+		}
+	})
+}
+
+func writeResult(w http.ResponseWriter, data any, err error) {
+	if err == nil {
+		writeJSON(w, http.StatusOK, result{httpSuccess, "success", data})
+		return
+	}
+	e, ok := err.(*httpError) //nolint:errorlint // handlers return it unwrapped.
+	if !ok {
+		e = &httpError{http.StatusInternalServerError, httpServerFailed, "server error", err.Error()}
+	}
+	out := result{Code: e.code, Message: e.message}
+	if e.data != "" {
+		out.Data = e.data
+	}
+	writeJSON(w, e.status, out)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// It fails only if the client is gone.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// required returns form values, in the order of their names.
+func required(r *http.Request, names ...string) ([]string, error) {
+	values := make([]string, len(names))
+	for i, name := range names {
+		if values[i] = r.FormValue(name); values[i] == "" {
+			return nil, missing(name, "String")
+		}
+	}
+	return values, nil
+}
+
+func missing(name, typ string) error {
+	return &httpError{
+		http.StatusBadRequest, httpMissing, "parameter missing",
+		fmt.Sprintf("Required parameter '%s' type %s is not present", name, typ),
+	}
+}

@@ -1,0 +1,102 @@
+package nacostest
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Request is one message that passes the server: a request of a client, or a
+// push to one.
+type Request struct {
+	// Type is the name of the gRPC message, such as "InstanceRequest" or
+	// "NotifySubscriberRequest"; of an HTTP request it is method and path, such
+	// as "PUT /nacos/v3/admin/ns/instance".
+	Type string
+	// ConnectionID tells the gRPC connection; it is empty for HTTP.
+	ConnectionID string
+	// Module is the connection's label "module": "naming" or "config". It is
+	// empty before the connection is set up, and for HTTP.
+	Module string
+	// Body is the message's JSON; of an HTTP request it is nil. It is read-only.
+	Body json.RawMessage
+	// Push is set for what the server sends by itself.
+	Push bool
+}
+
+// Action is what happens to a request. Its zero value lets it pass.
+type Action struct {
+	kind    actionKind
+	delay   time.Duration
+	code    int
+	message string
+}
+
+type actionKind uint8
+
+const (
+	pass actionKind = iota
+	drop
+	fail
+	refuse
+)
+
+// Pass lets the request through.
+func Pass() Action { return Action{} }
+
+// Delay lets the request through after d. A delayed push holds back the later
+// ones of its connection.
+func Delay(d time.Duration) Action { return Action{delay: d} }
+
+// Drop does not process the request and never answers it: the client waits until
+// its own deadline, or until the server stops. A dropped push counts as sent, so
+// that it is repeated like any that the client does not acknowledge.
+func Drop() Action { return Action{kind: drop} }
+
+// Fail answers with an error instead of processing the request: with an
+// ErrorResponse of that error code, or over HTTP with that code in the body, and
+// as the status if it is one of an error, else 500. A failed setup breaks the
+// connection; a failed push is dropped.
+func Fail(code int, message string) Action {
+	return Action{kind: fail, code: code, message: message}
+}
+
+// Refuse is Fail with the answer that belongs to the request's type, such as an
+// InstanceResponse that says success=false.
+func Refuse(code int, message string) Action {
+	return Action{kind: refuse, code: code, message: message}
+}
+
+// Intercept asks f about every request and every push before it is processed;
+// nil ends that. f is called concurrently and must not block: waiting is what
+// Delay and Drop are for. Messages already being processed are not affected.
+func (s *Server) Intercept(f func(Request) Action) {
+	if f == nil {
+		s.intercept.Store(nil)
+		return
+	}
+	s.intercept.Store(&f)
+}
+
+// decide asks the interceptor and waits as it says. The error is the context's.
+func (s *Server) decide(ctx context.Context, r Request) (Action, error) {
+	f := s.intercept.Load()
+	if f == nil {
+		return Action{}, nil
+	}
+	a := (*f)(r)
+	if a.delay > 0 {
+		timer := time.NewTimer(a.delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return a, ctx.Err()
+		}
+	}
+	if a.kind == drop && !r.Push {
+		<-ctx.Done()
+		return a, ctx.Err()
+	}
+	return a, nil
+}
