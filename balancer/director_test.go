@@ -19,7 +19,7 @@ rules:
 - {name: asked-for, by: header.x-gray-version}
 - {name: strict, when: {header.x-strict: "yes"}, to: v3, missing: fail}
 - {name: testers, when: {header.x-user-type: [qa, staff]}, to: v2}
-- {name: off, enabled: false, to: v2}
+- {name: switched-off, enabled: false, to: v2}
 - {name: sticky, when: {path: /sticky}, to: {v2: 10%}, sticky: user}
 - {name: drawn, when: {path: /drawn}, to: {v2: 20%}}
 `
