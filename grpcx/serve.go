@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"time"
@@ -17,90 +16,47 @@ import (
 	"github.com/graylane/graylane/registry"
 )
 
-// Option configures Serve.
-type Option func(*options)
-
-type options struct {
-	config  serving.Config
-	carried []string
-	grpc    []grpc.ServerOption
-}
-
-// WithServerOptions adds options of the grpc.Server: credentials, limits,
-// interceptors. Interceptors run inside of the package's own.
-func WithServerOptions(opts ...grpc.ServerOption) Option {
-	return func(o *options) { o.grpc = append(o.grpc, opts...) }
-}
-
-// WithCarried names the metadata that travels on in a call's context, instead of
-// lane.DefaultHeaders.
-func WithCarried(names ...string) Option {
-	return func(o *options) { o.carried = slices.Clone(names) }
-}
-
-// WithLabels adds labels to the announced instance, such as its version; they
-// beat those of the registrar.
-func WithLabels(labels map[string]string) Option {
-	labels = maps.Clone(labels)
-	return func(o *options) { o.config.Labels = labels }
-}
-
-// WithLinger sets how long the server goes on serving after it was withdrawn
-// from the registry, so that consumers that still know it do not fail: default
-// 3s, earlier if no call came for 1s; negative: not at all.
-func WithLinger(d time.Duration) Option {
-	return func(o *options) { o.config.Linger = d }
-}
-
-// WithDrainTimeout sets how long running calls may take to end before they are
-// cut off; default 10s.
-func WithDrainTimeout(d time.Duration) Option {
-	return func(o *options) { o.config.DrainTimeout = d }
-}
-
-// WithErrorHandler sets who is told what does not end the server: that the
-// registry cannot be reached, or did not confirm the withdrawal. Default: nobody.
-func WithErrorHandler(fn func(error)) Option {
-	return func(o *options) { o.config.OnError = fn }
-}
-
-// Serve listens on addr ("ip:port") and is ServeListener.
-func Serve(ctx context.Context, reg registry.Registrar, service, addr string, register func(*grpc.Server), opts ...Option) error {
+// Serve listens on addr ("host:port") and serves as an instance of service until
+// ctx ends; see [ServeListener]. The address must be one that consumers can
+// reach, unless the registrar knows the host and replaces an empty one.
+func Serve(
+	ctx context.Context, reg registry.Registrar, service, addr string, register func(*grpc.Server), opts ...ServerOption,
+) error {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("grpcx: %w", err)
+		return fmt.Errorf("grpcx: serve %s: %w", service, err)
 	}
 	return ServeListener(ctx, reg, service, ln, register, opts...)
 }
 
-// ServeListener runs a gRPC server on ln until ctx ends. Register adds the
-// services to the server.
+// ServeListener runs a gRPC server on ln as an instance of service, in the
+// namespace and group of reg, until ctx ends. Register adds the services to the
+// server, which has [Interceptors] and the standard health service, unless
+// register brings its own.
 //
-// The server is announced, labelled `protocol: grpc`, once it accepts. When ctx
-// ends it is withdrawn, serves on until the consumers have left, ends running
-// calls in order, and returns nil; an error says that running calls were cut
-// off, or why the server failed or can never be announced. A registry that
-// cannot be reached does not stop it.
+//   - It registers once the port accepts, with the label protocol=grpc, and then
+//     answers health checks with SERVING, of the server ("") and of each of its
+//     services. As long as the registry cannot be reached it serves those who
+//     know its address, and reports to [WithOnError].
+//   - When ctx ends it answers health checks with NOT_SERVING, withdraws the
+//     instance, serves on until the consumers have seen that ([WithLinger]),
+//     waits for the running calls ([WithDrainTimeout]), and closes. No call fails.
 //
-// The standard health service is there, unless register brings one: it answers
-// NOT_SERVING, for the server ("") and for each of its services, until the
-// registry has accepted the instance and again from the end of ctx. Handlers
-// find in their context what travels with the call (package lane).
-//
-// ServeListener closes ln, and leaves no goroutine behind but those of handlers
-// that do not heed their context.
-func ServeListener(ctx context.Context, reg registry.Registrar, service string, ln net.Listener,
-	register func(*grpc.Server), opts ...Option,
+// It returns nil after such an end, otherwise why the server failed, or that
+// running calls were cut off. It closes ln, takes no signals, and leaves nothing
+// running but handlers that do not heed their context.
+func ServeListener(
+	ctx context.Context, reg registry.Registrar, service string, ln net.Listener, register func(*grpc.Server), opts ...ServerOption,
 ) error {
-	o := options{config: serving.Config{
-		Registrar: reg,
-		Service:   registry.Service{Name: service},
-		Protocol:  protocol,
-	}}
-	for _, opt := range opts {
-		opt(&o)
+	o := newServerOptions(opts)
+	err := serving.Run(ctx, ln, newServer(register, o), serving.Config{
+		Registrar: reg, Service: registry.Service{Name: service}, Protocol: protocol, Labels: o.labels,
+		Linger: o.linger, DrainTimeout: o.drainTimeout, OnError: o.onError,
+	})
+	if err != nil {
+		return fmt.Errorf("grpcx: serve %s: %w", service, err)
 	}
-	return serving.Run(ctx, ln, newServer(register, &o), o.config)
+	return nil
 }
 
 // server is a grpc.Server as package serving leads it.
@@ -110,8 +66,10 @@ type server struct {
 	in     *incoming
 }
 
-func newServer(register func(*grpc.Server), o *options) *server {
-	in := newIncoming(o.carried)
+var _ serving.Server = (*server)(nil)
+
+func newServer(register func(*grpc.Server), o serverOptions) *server {
+	in := newIncoming(o)
 	s := &server{grpc: grpc.NewServer(slices.Concat(in.options(), o.grpc)...), in: in}
 	register(s.grpc)
 	if _, has := s.grpc.GetServiceInfo()[healthpb.Health_ServiceDesc.ServiceName]; !has {

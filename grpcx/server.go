@@ -12,15 +12,18 @@ import (
 
 	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
 )
 
-// Interceptors returns the options that a grpc.NewServer needs if it is not run
-// by Serve: the named metadata of each call (none: lane.DefaultHeaders) travels
-// on in its context, and the answer has the version in the trailer
-// x-app-version. They are chained in front of the server's other interceptors.
-func Interceptors(version string, carried ...string) []grpc.ServerOption {
-	in := newIncoming(carried)
-	in.setVersion(version)
+// Interceptors returns the options that a grpc.NewServer needs if Serve does not
+// run it. The metadata that [WithCarried] names travels on in the context of a
+// call, and the answer has the version ([WithVersion]) in the trailer
+// x-app-version. Other options mean nothing here. Further interceptors of the
+// server run inside of these, if they are chained after them.
+func Interceptors(opts ...ServerOption) []grpc.ServerOption {
+	o := newServerOptions(opts)
+	in := newIncoming(o)
+	in.setVersion(o.labels[registry.KeyVersion])
 	return in.options()
 }
 
@@ -35,14 +38,8 @@ type incoming struct {
 	drain    context.CancelFunc
 }
 
-func newIncoming(carried []string) *incoming {
-	in := &incoming{carried: lane.DefaultHeaders()}
-	if len(carried) > 0 {
-		in.carried = make([]string, len(carried))
-		for i, name := range carried {
-			in.carried[i] = strings.ToLower(name)
-		}
-	}
+func newIncoming(o serverOptions) *incoming {
+	in := &incoming{carried: o.carried}
 	in.draining, in.drain = context.WithCancel(context.Background())
 	return in
 }

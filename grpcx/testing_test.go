@@ -1,0 +1,230 @@
+package grpcx_test
+
+import (
+	"context"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/grpcx"
+	"github.com/graylane/graylane/internal/hello"
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/registry/memory"
+	"github.com/graylane/graylane/resolver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 10 * time.Second
+
+var greeter = registry.Service{Name: "greeter"}
+
+// byHeader sends a call to the version that it names, others to v1.
+const byHeader = `
+gray: v1
+default: v1
+rules:
+- {name: asked-for, by: header.x-gray-version, missing: fail}
+`
+
+// provider is one real gRPC server on the loopback.
+type provider struct {
+	hello.UnimplementedHelloServer
+	addr, version string
+	calls, opened atomic.Int64
+	fail          atomic.Uint32 // the code that every call is answered with
+
+	mu   sync.Mutex
+	seen metadata.MD // of the newest call
+	lane string      // in the context of the newest call
+
+	stop func()
+}
+
+func newProvider(t testing.TB, version string) *provider {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &provider{addr: ln.Addr().String(), version: version}
+	opts := append(grpcx.Interceptors(grpcx.WithVersion(version)), grpc.StatsHandler((*opened)(p)))
+	s := grpc.NewServer(opts...)
+	hello.RegisterHelloServer(s, p)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(ln) })
+	p.stop = sync.OnceFunc(func() { s.Stop(); wg.Wait() })
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *provider) Say(ctx context.Context, req *hello.HelloRequest) (*hello.HelloReply, error) {
+	p.calls.Add(1)
+	p.mu.Lock()
+	p.seen, _ = metadata.FromIncomingContext(ctx)
+	p.lane = lane.From(ctx)
+	p.mu.Unlock()
+	if code := codes.Code(p.fail.Load()); code != codes.OK {
+		return nil, status.Error(code, "as the test wants")
+	}
+	return &hello.HelloReply{Message: "hello " + req.GetName(), Instance: p.addr, Version: p.version}, nil
+}
+
+func (p *provider) Watch(req *hello.HelloRequest, s grpc.ServerStreamingServer[hello.HelloReply]) error {
+	for range req.GetTimes() {
+		if err := s.Send(&hello.HelloReply{Instance: p.addr, Version: p.version}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// header returns a metadata key of the newest call.
+func (p *provider) header(name string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen.Get(name)
+}
+
+// instance is the provider as a registry knows it.
+func (p *provider) instance() registry.Instance {
+	in := registry.NewInstance(p.addr)
+	in.Metadata = map[string]string{registry.KeyVersion: p.version, registry.KeyProtocol: "grpc"}
+	return in
+}
+
+// opened counts connections.
+type opened provider
+
+func (*opened) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (*opened) HandleRPC(context.Context, stats.RPCStats)                         {}
+func (*opened) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (o *opened) HandleConn(_ context.Context, s stats.ConnStats) {
+	if _, ok := s.(*stats.ConnBegin); ok {
+		o.opened.Add(1)
+	}
+}
+
+// documents is a config.Source of one document.
+type documents struct {
+	mu      sync.Mutex
+	doc     config.Doc
+	changed chan struct{}
+}
+
+func newDocuments(text string) *documents {
+	return &documents{doc: config.NewDoc([]byte(text)), changed: make(chan struct{})}
+}
+
+func (d *documents) set(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.doc = config.NewDoc([]byte(text))
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+func (d *documents) Watch(ctx context.Context, _ string, fn func(config.Doc)) error {
+	for {
+		d.mu.Lock()
+		doc, changed := d.doc, d.changed
+		d.mu.Unlock()
+		fn(doc)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// world is a registry, a document, and a resolver over both.
+type world struct {
+	registry  *memory.Registry
+	documents *documents
+	resolver  *resolver.Resolver
+}
+
+func newWorld(t testing.TB, rules string, opts ...resolver.Option) *world {
+	t.Helper()
+	w := &world{registry: memory.New(), documents: newDocuments(rules)}
+	r, err := resolver.New(w.registry, w.documents, opts...)
+	require.NoError(t, err)
+	w.resolver = r
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	return w
+}
+
+// register makes the providers all that there is of the service.
+func (w *world) register(ps ...*provider) {
+	list := make([]registry.Instance, len(ps))
+	for i, p := range ps {
+		list[i] = p.instance()
+	}
+	w.registry.Set(greeter, list...)
+}
+
+// dial returns a client of the service.
+func (w *world) dial(t testing.TB, opts ...grpc.DialOption) (*grpc.ClientConn, hello.HelloClient) {
+	t.Helper()
+	opts = append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, opts...)
+	cc, err := grpcx.NewClient(w.resolver, greeter.Name, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = cc.Close() })
+	return cc, hello.NewHelloClient(cc)
+}
+
+// calling returns a context for calls that ask for a version, "" for none.
+func calling(t testing.TB, version string) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	if version != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, lane.HeaderVersion, version)
+	}
+	return ctx
+}
+
+// warm calls until every provider has answered.
+func warm(t testing.TB, c hello.HelloClient, ps ...*provider) {
+	t.Helper()
+	ctxs := map[string]context.Context{}
+	for _, p := range ps {
+		if ctxs[p.version] == nil {
+			ctxs[p.version] = calling(t, p.version)
+		}
+	}
+	versions := slices.Collect(maps.Keys(ctxs))
+	n := 0
+	require.Eventually(t, func() bool {
+		for range 2 * len(ps) {
+			n++
+			_, err := c.Say(ctxs[versions[n%len(versions)]], &hello.HelloRequest{}, grpc.WaitForReady(true))
+			require.NoError(t, err)
+		}
+		return !slices.ContainsFunc(ps, func(p *provider) bool { return p.calls.Load() == 0 })
+	}, patience, time.Millisecond)
+}
+
+// connections is how many connections the providers have accepted, each.
+func connections(ps ...*provider) []int64 {
+	var n []int64
+	for _, p := range ps {
+		n = append(n, p.opened.Load())
+	}
+	return n
+}
