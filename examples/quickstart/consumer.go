@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/graylane/graylane"
+	"github.com/graylane/graylane/grpcx"
+	"github.com/graylane/graylane/httpx"
+	"github.com/graylane/graylane/internal/hello"
+	"github.com/graylane/graylane/internal/judge"
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
+)
+
+// consumer is a process that sends steady traffic: one HTTP client, one gRPC
+// ClientConn.
+type consumer struct {
+	client   *graylane.Client
+	http     *http.Client
+	conn     *grpc.ClientConn
+	say      hello.HelloClient
+	recorder *judge.Recorder
+	stop     func() // ends the traffic and waits
+	close    func()
+}
+
+// workers send the requests of each protocol, one every pause.
+const (
+	workers = 4
+	pause   = 8 * time.Millisecond
+	users   = 1000
+)
+
+// A request of each kind in turn.
+const (
+	plain = iota
+	asking
+	viaOrder
+	kinds
+)
+
+func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
+	client, err := graylane.Open(ctx, graylane.WithServers(s.addr), graylane.WithHooks(s.recorder.Hooks()))
+	if err != nil {
+		return nil, err
+	}
+	c := &consumer{client: client, http: httpx.NewClient(client.Resolver()), recorder: s.recorder}
+	c.conn, err = grpcx.NewClient(client.Resolver(), userService, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	c.say = hello.NewHelloClient(c.conn)
+
+	traffic, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	c.stop = func() { cancel(); wg.Wait() }
+	c.close = func() {
+		c.stop()
+		c.http.CloseIdleConnections()
+		_ = c.conn.Close()
+		_ = client.Close()
+	}
+	if err := c.follow(ctx, "", 4); err != nil {
+		c.close()
+		return nil, err
+	}
+	for i := range workers {
+		wg.Go(func() { c.send(traffic, "http", i) })
+		wg.Go(func() { c.send(traffic, "grpc", i) })
+	}
+	return c, nil
+}
+
+// send sends requests at a steady pace until ctx ends. The last request is
+// answered, not cut off.
+func (c *consumer) send(ctx context.Context, protocol string, worker int) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for i := worker; ; i += workers {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.request(context.WithoutCancel(ctx), protocol, i)
+	}
+}
+
+// request makes request number i of a protocol, and records it.
+func (c *consumer) request(ctx context.Context, protocol string, i int) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	r := judge.Request{ID: fmt.Sprint(protocol, "-", i), Protocol: protocol, Service: userService}
+	r.User = fmt.Sprint("user-", i*7%users)
+	ctx = lane.WithUser(ctx, r.User)
+	kind := i % kinds
+	if protocol == "grpc" && kind == viaOrder {
+		kind = plain
+	}
+	switch kind {
+	case asking:
+		r.Headers = map[string]string{lane.HeaderVersion: "v2"}
+		ctx = lane.WithHeader(ctx, lane.HeaderVersion, "v2")
+	case viaOrder:
+		r.Service, r.Lane = orderService, laneName
+		ctx = lane.With(ctx, laneName)
+	}
+	if protocol == "grpc" {
+		r.Method, r.Path = http.MethodPost, hello.Hello_Say_FullMethodName
+		ctx, answered := c.recorder.Begin(ctx, r)
+		reply, err := c.say.Say(ctx, &hello.HelloRequest{Name: r.User})
+		answered(reply.GetVersion(), err)
+		return
+	}
+	r.Method, r.Path = http.MethodGet, "/hello"
+	ctx, answered := c.recorder.Begin(ctx, r)
+	answered(c.get(ctx, "http://"+r.Service+r.Path))
+}
+
+// get returns the version that answered.
+func (c *consumer) get(ctx context.Context, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return resp.Header.Get(httpx.VersionHeader), nil
+}
+
+// follow waits until both protocols see so many instances of the user service
+// and the given revision of its rules; "" for any.
+func (c *consumer) follow(ctx context.Context, revision string, instances int) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, protocol := range []string{"http", "grpc"} {
+		view, err := c.client.Resolver().View(c.client.Resolver().Service(userService), protocol)
+		if err != nil {
+			return err
+		}
+		defer view.Close()
+		reached := errors.New("reached")
+		watch, done := context.WithCancelCause(ctx)
+		err = view.Watch(watch, func(st *resolver.State) {
+			if st.Snapshot.Len() == instances && (revision == "" || st.Revision() == revision) {
+				done(reached)
+			}
+		})
+		if !errors.Is(err, reached) {
+			return fmt.Errorf("%s: waiting for %d instances and rules %q: %w", protocol, instances, revision, err)
+		}
+	}
+	return nil
+}
+
+// attempts returns what was logged of requests to the user service since a time.
+func (c *consumer) attempts(from int64) []judge.Attempt {
+	all, _ := c.recorder.Log() // requests are under way, of course
+	var log []judge.Attempt
+	for _, a := range all {
+		if a.Service == userService && a.Begin >= from && a.Last {
+			log = append(log, a)
+		}
+	}
+	return log
+}
+
+// row says which row of the table an attempt belongs to.
+func row(a *judge.Attempt) string {
+	switch {
+	case strings.HasPrefix(a.ID, "order-"):
+		return "in lane " + laneName + ", via order"
+	case a.Headers[lane.HeaderVersion] != "":
+		return a.Protocol + "  x-gray-version: v2"
+	}
+	return a.Protocol + "  anyone"
+}
