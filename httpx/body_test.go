@@ -125,10 +125,7 @@ func TestAnAttemptThatBreaks(t *testing.T) {
 	t.Run("by its caller, before the answer", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-hangs; cancel() }()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://user/hang", http.NoBody)
-		require.NoError(t, err)
-		_, err = c.Do(req) //nolint:bodyclose // there is none
-		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, fetch(ctx, c, http.MethodGet, "http://user/hang"), context.Canceled)
 		require.ErrorIs(t, w.outcome(t).Err, context.Canceled)
 	})
 	t.Run("by its caller, within the answer", func(t *testing.T) {

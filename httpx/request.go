@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"strings"
 
@@ -28,8 +29,8 @@ func (r request) Header(name config.HeaderName) (string, bool) {
 func (r request) Cookie(name string) (string, bool) {
 	for _, line := range r.Request.Header["Cookie"] {
 		for part := range strings.SplitSeq(line, ";") {
-			k, v, _ := strings.Cut(strings.Trim(part, " \t"), "=")
-			if strings.Trim(k, " \t") != name {
+			k, v, _ := strings.Cut(textproto.TrimString(part), "=")
+			if textproto.TrimString(k) != name {
 				continue
 			}
 			if v, ok := cookieValue(v); ok {

@@ -113,8 +113,9 @@ func FuzzQueryFindsWhatNetURLFinds(f *testing.F) {
 func FuzzCookieFindsWhatNetHTTPFinds(f *testing.F) {
 	f.Add(`a=1; b="2"`, "b=3", "b")
 	f.Add(` a = x ;a="y`, "\ta=z", "a")
+	f.Add("0\r", "1", "0")
 	f.Fuzz(func(t *testing.T, line1, line2, name string) {
-		if _, err := http.ParseSetCookie(name + "="); err != nil || name == "" {
+		if c, err := http.ParseSetCookie(name + "="); err != nil || c.Name != name {
 			t.Skip("not a cookie's name")
 		}
 		r := &http.Request{Header: http.Header{"Cookie": {line1, line2}}}

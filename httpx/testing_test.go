@@ -2,6 +2,7 @@ package httpx_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -135,6 +136,20 @@ func get(tb testing.TB, c *http.Client, url string, headers ...string) (version,
 	resp, err := c.Do(req)
 	require.NoError(tb, err)
 	return resp.Header.Get(httpx.VersionHeader), drained(tb, resp)
+}
+
+// fetch sends a request and reads the answer, from any goroutine.
+func fetch(ctx context.Context, c *http.Client, method, url string) error {
+	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return errors.Join(err, resp.Body.Close())
 }
 
 // drained reads and closes an answer's body.

@@ -208,9 +208,7 @@ func TestARequestThatCannotBeSent(t *testing.T) {
 
 func TestErrorsAreTypedInsideAURLError(t *testing.T) {
 	w := newWorld(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://nobody/", http.NoBody)
-	require.NoError(t, err)
-	_, err = w.client(t).Do(req) //nolint:bodyclose // there is none
+	err := fetch(t.Context(), w.client(t), http.MethodGet, "http://nobody/")
 	var urlErr *url.Error
 	require.ErrorAs(t, err, &urlErr)
 	require.ErrorIs(t, err, resolver.ErrUnknownService)
@@ -256,10 +254,7 @@ func TestATransportThatWasClosed(t *testing.T) {
 	transport.Close()
 	transport.Close()
 	for _, service := range []string{"user", "other"} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+service+"/", http.NoBody)
-		require.NoError(t, err)
-		_, err = c.Do(req) //nolint:bodyclose // there is none
-		require.ErrorIs(t, err, resolver.ErrClosed)
+		require.ErrorIs(t, fetch(t.Context(), c, http.MethodGet, "http://"+service+"/"), resolver.ErrClosed)
 	}
 	assert.NotNil(t, view.State(), "a view that others use goes on")
 	assert.EqualValues(t, 1, p.requests.Load())
@@ -271,10 +266,7 @@ func TestAResolverThatWasClosed(t *testing.T) {
 	c := w.client(t)
 	get(t, c, "http://user/")
 	require.NoError(t, w.resolver.Close())
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://user/", http.NoBody)
-	require.NoError(t, err)
-	_, err = c.Do(req) //nolint:bodyclose // there is none
-	require.ErrorIs(t, err, resolver.ErrClosed)
+	require.ErrorIs(t, fetch(t.Context(), c, http.MethodGet, "http://user/"), resolver.ErrClosed)
 }
 
 func TestConcurrentFirstRequestsShareAView(t *testing.T) {
@@ -288,16 +280,7 @@ func TestConcurrentFirstRequestsShareAView(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 30 {
 		wg.Go(func() {
-			want := services[i%3]
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+want+"/", http.NoBody)
-			if !assert.NoError(t, err) {
-				return
-			}
-			resp, err := c.Do(req)
-			if assert.NoError(t, err) {
-				assert.Equal(t, want, resp.Header.Get(httpx.VersionHeader))
-				assert.NoError(t, resp.Body.Close())
-			}
+			assert.NoError(t, fetch(t.Context(), c, http.MethodGet, "http://"+services[i%3]+"/"))
 		})
 	}
 	wg.Wait()
@@ -348,10 +331,7 @@ func TestWithTransportCarriesTheRequests(t *testing.T) {
 	for range 2 {
 		w.outcome(t)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://user/", http.NoBody)
-	require.NoError(t, err)
-	_, err = failing.Do(req) //nolint:bodyclose // there is none
-	require.ErrorIs(t, err, errDial)
+	require.ErrorIs(t, fetch(t.Context(), failing, http.MethodGet, "http://user/"), errDial)
 	require.ErrorIs(t, w.outcome(t).Err, errDial)
 }
 
