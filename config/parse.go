@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // MaxRules is the number of rules of a document; one with more is refused.
 const MaxRules = 200
 
@@ -50,7 +52,7 @@ func documentFields() []field[draft] {
 	return []field[draft]{
 		{name: "gray", required: true, read: func(*reader, *node, *draft) {}}, // see document
 		{name: "service", read: (*reader).serviceName},
-		{name: "enabled", read: func(r *reader, n *node, d *draft) { d.Enabled, _ = r.boolean(n) }},
+		{name: "enabled", read: func(r *reader, n *node, d *draft) { d.Enabled = r.boolean(n) }},
 		{name: "targets", read: (*reader).targets},
 		{name: "default", required: true, read: func(r *reader, n *node, d *draft) { d.Default, _ = r.target(n, d) }},
 		{name: "rules", read: (*reader).rules},
@@ -194,7 +196,7 @@ type ruleDraft struct {
 func ruleFields() []field[ruleDraft] {
 	return []field[ruleDraft]{
 		{name: "name", required: true, read: func(r *reader, n *node, d *ruleDraft) { d.Name, _ = r.name(n, names) }},
-		{name: "enabled", read: func(r *reader, n *node, d *ruleDraft) { d.Enabled, _ = r.boolean(n) }},
+		{name: "enabled", read: func(r *reader, n *node, d *ruleDraft) { d.Enabled = r.boolean(n) }},
 		{name: "when", read: func(r *reader, n *node, d *ruleDraft) { d.When.when = r.condition(n) }},
 		{name: "unless", read: func(r *reader, n *node, d *ruleDraft) { d.When.unless = r.condition(n) }},
 		{name: "to", read: (*reader).to},
@@ -233,14 +235,8 @@ func (r *reader) rule(n *node, doc *draft) *Rule {
 // unstable reports whether a field seldom has the same value in a user's next
 // request.
 func (f *Field) unstable() bool {
-	switch f.kind {
-	case fieldPath, fieldMethod:
-		return true
-	case fieldHeader:
-		switch f.header.Lower {
-		case "x-request-id", "x-trace-id", "traceparent", "x-forwarded-for", "x-real-ip":
-			return true
-		}
+	if f.kind == fieldHeader {
+		return slices.Contains([]string{"x-request-id", "x-trace-id", "traceparent", "x-forwarded-for", "x-real-ip"}, f.header.Lower)
 	}
-	return false
+	return f.kind == fieldPath || f.kind == fieldMethod
 }

@@ -44,7 +44,7 @@ func (p Problem) String() string {
 
 // Problems are all problems of one document, in the order of their places. As an
 // error, which Err makes of it, errors.As finds it.
-type Problems []Problem
+type Problems []Problem //nolint:errname // A list first, and an error if Err says so.
 
 // Err returns ps if a problem of severity Error is among them, else nil.
 func (ps Problems) Err() error {

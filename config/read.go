@@ -13,6 +13,7 @@ type reader struct {
 	file     string
 	service  string
 	problems Problems
+	compiled int // the size of all patterns so far, see MaxCompiled
 }
 
 func (r *reader) errorf(at place, code, format string, args ...any) {
@@ -142,12 +143,15 @@ func (r *reader) name(n *node, grammar *regexp.Regexp) (string, bool) {
 }
 
 // boolean reads a plain true or false.
-func (r *reader) boolean(n *node) (value, ok bool) {
-	if n.kind == scalar && n.plain && (n.text == "true" || n.text == "false") {
-		return n.text == "true", true
+func (r *reader) boolean(n *node) bool {
+	if !n.boolean() {
+		r.errorf(n.place, codeWrongType, "plain true or false belongs here")
 	}
-	r.errorf(n.place, codeWrongType, "plain true or false belongs here")
-	return false, false
+	return n.text == "true"
+}
+
+func (n *node) boolean() bool {
+	return n.kind == scalar && n.plain && (n.text == "true" || n.text == "false")
 }
 
 // word reads one of a fixed set of words and returns its index, -1 if it is none.
@@ -162,7 +166,7 @@ func (r *reader) word(n *node, words ...string) int {
 	return i
 }
 
-var percents = regexp.MustCompile(`\A([0-9]+)(?:\.([0-9]{1,2}))?%\z`)
+var percents = regexp.MustCompile(`\A(\d+)(?:\.(\d{1,2}))?%\z`)
 
 // percent reads a percent and returns it in slots.
 func (r *reader) percent(n *node) (slots int, ok bool) {
@@ -206,29 +210,17 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// similar reports whether two names differ by a slip: in at most two letters,
-// or two neighbors swapped.
+// similar reports whether two names differ by one slip: a letter that is wrong,
+// missing or too much, or two neighbors swapped.
 func similar(a, b string) bool {
-	const longest = 16
-	if len(a) > longest || len(b) > longest {
-		return false
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
 	}
-	var d [longest + 1][longest + 1]int
-	for i := range len(a) + 1 {
-		for j := range len(b) + 1 {
-			if i == 0 || j == 0 {
-				d[i][j] = i + j
-				continue
-			}
-			same := 1
-			if a[i-1] == b[j-1] {
-				same = 0
-			}
-			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+same)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
-			}
-		}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	return d[len(a)][len(b)] <= min(2, len(a)/2)
+	if len(a) == 2 && len(b) == 2 {
+		return a[0] == b[1] && a[1] == b[0]
+	}
+	return len(a) <= 1 && len(b) <= 1
 }

@@ -1,13 +1,22 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 )
 
-// MaxRegex is the length of a pattern in bytes.
-const MaxRegex = 256
+// Limits of patterns; what exceeds them is refused.
+const (
+	// MaxRegex is the length of a pattern in bytes.
+	MaxRegex = 256
+	// MaxCompiled is the size of all compiled patterns of a document in bytes,
+	// nearly. Each letter takes 64, repeated up to 50 times 50 times as much:
+	// without this limit a document could take 600 MB, and seconds for a value.
+	MaxCompiled = 8 << 20
+)
 
 // condition reads a map of FIELD and test, or a list of such maps.
 func (r *reader) condition(n *node) []clause {
@@ -81,7 +90,7 @@ func (r *reader) test(n *node) test {
 		t.low, t.high = r.bounds(value)
 	case "exists":
 		t.op = opExists
-		if value.kind != scalar || !value.plain || value.text != "true" && value.text != "false" {
+		if !value.boolean() {
 			r.errorf(value.place, codeBadTest, "exists is plain true or false")
 		}
 		t.negated = value.text == "false"
@@ -134,19 +143,36 @@ func (r *reader) regex(n *node) *regexp.Regexp {
 		r.errorf(n.place, codeBadRegex, "%d bytes, at most %d are read", len(pattern), MaxRegex)
 		return nil
 	}
-	// Alone too: what does not compile alone may do so inside a group, as "a)|(b".
-	_, err := regexp.Compile(pattern)
-	if err == nil {
-		var whole *regexp.Regexp
-		if whole, err = regexp.Compile(`\A(?:` + pattern + `)\z`); err == nil {
-			if !strings.ContainsAny(pattern, `\.+*?()[]{}|^$`) {
-				r.warnf(n.place, codeRegexNotNeeded, "%s matches itself alone; write it without regex", quote(pattern))
-			}
-			return whole
+	regex, err := r.compile(pattern)
+	if err != nil {
+		r.errorf(n.place, codeBadRegex, "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil
+	}
+	if !strings.ContainsAny(pattern, `\.+*?()[]{}|^$`) {
+		r.warnf(n.place, codeRegexNotNeeded, "%s matches itself alone; write it without regex", quote(pattern))
+	}
+	return regex
+}
+
+func (r *reader) compile(pattern string) (*regexp.Regexp, error) {
+	// Alone first: "a)|(b" would compile in a group.
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	if r.compiled <= MaxCompiled {
+		program, err := syntax.Compile(tree.Simplify())
+		if err != nil {
+			return nil, err
+		}
+		for i := range program.Inst {
+			r.compiled += 64 + 4*len(program.Inst[i].Rune)
 		}
 	}
-	r.errorf(n.place, codeBadRegex, "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	return nil
+	if r.compiled > MaxCompiled {
+		return nil, fmt.Errorf("the document's patterns take more than %d bytes together", MaxCompiled)
+	}
+	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
 // bounds reads the two ends of a range.
