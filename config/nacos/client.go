@@ -50,7 +50,8 @@ type Client struct {
 	session *nacosconn.Session
 	watches *watches
 	stop    context.CancelFunc
-	done    sync.WaitGroup // the listener
+	ended   <-chan struct{} // closed by Close
+	done    sync.WaitGroup  // the listener
 
 	relisten chan struct{} // holds one element when the documents to listen to have changed
 
@@ -67,8 +68,9 @@ var (
 // configuration, with every problem joined.
 func New(cfg Config, opts ...Option) (*Client, error) {
 	o, optErr := newOptions(opts)
+	ctx, stop := context.WithCancel(context.Background())
 	c := &Client{
-		cfg: cfg, group: o.group, onError: o.onError,
+		cfg: cfg, group: o.group, onError: o.onError, stop: stop, ended: ctx.Done(),
 		relisten: make(chan struct{}, 1), held: make(map[string]string),
 	}
 	c.watches = nacosconn.NewTopics(c.follow)
@@ -76,14 +78,14 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		OnConfig: c.notified,
 		OnError:  func(err error) { c.report("", err) },
 	})
-	if err != nil {
+	if err != nil || optErr != nil {
+		stop()
+		if session != nil {
+			err = session.Close()
+		}
 		return nil, errors.Join(err, optErr)
 	}
-	if optErr != nil {
-		return nil, errors.Join(optErr, session.Close())
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	c.session, c.stop = session, stop
+	c.session = session
 	c.done.Go(func() { c.listen(ctx) })
 	return c, nil
 }
@@ -102,10 +104,9 @@ func (c *Client) LocalAddr() (netip.Addr, bool) { return c.session.LocalAddr() }
 // all goroutines, at most a moment even if the server hangs, and is idempotent.
 func (c *Client) Close() error {
 	c.stop()
-	err := c.session.Close() // first, so that nobody says goodbye to a hung server
 	c.watches.Close()
 	c.done.Wait()
-	return err
+	return c.session.Close()
 }
 
 func (c *Client) key(dataID string) nacosconn.ConfigKey { return c.cfg.Key(c.group, dataID) }

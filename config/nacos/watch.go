@@ -118,8 +118,13 @@ func (c *Client) forget(ctx context.Context, dataID string) {
 	delete(c.held, dataID)
 	c.mu.Unlock()
 	conn, _ := c.session.Current()
-	if conn == nil {
+	select {
+	case <-c.ended: // the connection ends too
 		return
+	default:
+		if conn == nil {
+			return
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()

@@ -68,6 +68,11 @@ func (r *registration) Instance() registry.Instance {
 }
 
 func (r *registration) State() registry.State {
+	select {
+	case <-r.p.client.ended:
+		return registry.Closed
+	default:
+	}
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
 	switch {

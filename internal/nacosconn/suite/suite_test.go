@@ -1,0 +1,17 @@
+package suite_test
+
+import (
+	"testing"
+
+	"github.com/graylane/graylane/internal/nacosconn/suite"
+	"github.com/graylane/graylane/nacostest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestOnEmbeddedServer(t *testing.T) {
+	srv := nacostest.Run(t)
+	t.Run("registry", func(t *testing.T) { suite.Registry(t, srv.Addr()) })
+	t.Run("config", func(t *testing.T) { suite.Config(t, srv.Addr()) })
+}
