@@ -2,7 +2,6 @@ package grpcx
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -19,10 +18,6 @@ import (
 func init() { gbalancer.Register(policyBuilder{}) } //nolint:gochecknoinits // gRPC allows registration in init only
 
 type policyBuilder struct{}
-
-// errForeign says that a service config names the policy, but its connection was
-// not made by NewClient.
-var errForeign = errors.New("grpcx: the policy " + policyName + " needs a connection made by grpcx.NewClient")
 
 // Name implements gbalancer.Builder.
 func (policyBuilder) Name() string { return policyName }

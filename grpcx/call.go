@@ -16,10 +16,6 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-// errUnsent is the outcome of an attempt whose connection was lost between the
-// pick and the send.
-var errUnsent = errors.New("grpcx: the connection was lost before the call was sent")
-
 // cell is what the package knows about one call. It travels in the call's
 // context, from the interceptors to the picker.
 //
@@ -32,8 +28,8 @@ type cell struct {
 	call    resolver.Call // the newest attempt
 	made    bool          // an attempt was made: its decision stands
 
-	err  error          // why the newest pick found nothing
-	view *resolver.View // of that pick
+	view *resolver.View // of the newest pick, nil before the first
+	err  error          // why that pick found nothing
 }
 
 type cellKey struct{}
@@ -79,7 +75,14 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 // explain gives an error of gRPC its cause, if the call failed for want of an
 // instance.
 func (c *cell) explain(ctx context.Context, err error) error {
-	if err == nil || c.err == nil {
+	if err == nil {
+		return nil
+	}
+	code := status.Code(err)
+	if c.view == nil && code == codes.Unavailable && !errors.As(err, new(*callError)) {
+		return newError(codes.FailedPrecondition, errOtherPolicy, err)
+	}
+	if c.err == nil {
 		return err
 	}
 	cause := c.err
@@ -89,7 +92,6 @@ func (c *cell) explain(ctx context.Context, err error) error {
 			cause = late
 		}
 	}
-	code := status.Code(err)
 	if errors.Is(cause, balancer.ErrUnknownTarget) {
 		code = codes.InvalidArgument
 	}

@@ -26,8 +26,9 @@ const protocol = "grpc"
 // service's name, unless grpc.WithAuthority says otherwise.
 //
 // The options must hold transport credentials. A service config (timeouts,
-// retryPolicy) comes in by WithServiceConfig; a retry goes to another instance
-// of the target that was decided for the call. Proxies of the environment are
+// retryPolicy) comes in by WithServiceConfig, not by grpc.WithDefaultServiceConfig,
+// which replaces the policy: then every call is FailedPrecondition. A retry goes
+// to another instance of the target that was decided for the call. Proxies of the environment are
 // not used. Interceptors run outside of the package's own: what they add to the
 // outgoing metadata is seen by the rules.
 //

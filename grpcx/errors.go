@@ -1,10 +1,24 @@
 package grpcx
 
 import (
+	"errors"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+)
+
+var (
+	// errOtherPolicy fails all calls of a connection whose service config selects
+	// another load balancing policy.
+	errOtherPolicy = errors.New("grpcx: the service config does not select the policy " + policyName +
+		": pass it by grpcx.WithServiceConfig")
+	// errForeign says that a service config names the policy, but its connection
+	// was not made by NewClient.
+	errForeign = errors.New("grpcx: the policy " + policyName + " needs a connection made by grpcx.NewClient")
+	// errUnsent is the outcome of an attempt whose connection was lost between the
+	// pick and the send.
+	errUnsent = errors.New("grpcx: the connection was lost before the call was sent")
 )
 
 // callError is the gRPC status of a call that found no instance, with the reason.

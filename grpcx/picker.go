@@ -34,7 +34,7 @@ func (p *picker) Pick(info gbalancer.PickInfo) (gbalancer.PickResult, error) {
 	if !ok {
 		return gbalancer.PickResult{}, status.Error(codes.Internal, errForeign.Error())
 	}
-	c.skip = skip{conns: p.conns}
+	c.view, c.skip = p.view, skip{conns: p.conns}
 	call, err := p.next(info.Ctx, c)
 	if err == nil {
 		c.call, c.err = call, nil
@@ -43,7 +43,7 @@ func (p *picker) Pick(info gbalancer.PickInfo) (gbalancer.PickResult, error) {
 			Done:    func(done gbalancer.DoneInfo) { c.done(info.Ctx, done) },
 		}, nil
 	}
-	c.view, c.err = p.view, err
+	c.err = err
 	return gbalancer.PickResult{}, p.refuse(c)
 }
 

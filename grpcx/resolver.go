@@ -2,7 +2,6 @@ package grpcx
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,8 +58,7 @@ type serviceResolver struct {
 func (r *serviceResolver) run(ctx context.Context) {
 	r.report(nil)
 	if ctx.Err() == nil && !r.link.taken.Load() {
-		// Another policy would ignore the rules.
-		r.cc.ReportError(fmt.Errorf("grpcx: the service config does not select the policy %q: use grpcx.WithServiceConfig", policyName))
+		r.cc.ReportError(errOtherPolicy) // it would ignore the rules
 		return
 	}
 	// Watch returns when Close has ended ctx, or when the view has ended; of that

@@ -2,9 +2,7 @@ package grpcx_test
 
 import (
 	"context"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,10 +55,10 @@ type provider struct {
 	stop func()
 }
 
-func newProvider(t testing.TB, version string) *provider {
-	t.Helper()
+func newProvider(tb testing.TB, version string) *provider {
+	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	p := &provider{addr: ln.Addr().String(), version: version}
 	opts := append(grpcx.Interceptors(grpcx.WithVersion(version)), grpc.StatsHandler((*opened)(p)))
 	s := grpc.NewServer(opts...)
@@ -68,7 +66,7 @@ func newProvider(t testing.TB, version string) *provider {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(ln) })
 	p.stop = sync.OnceFunc(func() { s.Stop(); wg.Wait() })
-	t.Cleanup(p.stop)
+	tb.Cleanup(p.stop)
 	return p
 }
 
@@ -159,13 +157,13 @@ type world struct {
 	resolver  *resolver.Resolver
 }
 
-func newWorld(t testing.TB, rules string, opts ...resolver.Option) *world {
-	t.Helper()
+func newWorld(tb testing.TB, rules string, opts ...resolver.Option) *world {
+	tb.Helper()
 	w := &world{registry: memory.New(), documents: newDocuments(rules)}
 	r, err := resolver.New(w.registry, w.documents, opts...)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	w.resolver = r
-	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	tb.Cleanup(func() { require.NoError(tb, r.Close()) })
 	return w
 }
 
@@ -179,44 +177,39 @@ func (w *world) register(ps ...*provider) {
 }
 
 // dial returns a client of the service.
-func (w *world) dial(t testing.TB, opts ...grpc.DialOption) (*grpc.ClientConn, hello.HelloClient) {
-	t.Helper()
+func (w *world) dial(tb testing.TB, opts ...grpc.DialOption) (*grpc.ClientConn, hello.HelloClient) {
+	tb.Helper()
 	opts = append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, opts...)
 	cc, err := grpcx.NewClient(w.resolver, greeter.Name, opts...)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = cc.Close() })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = cc.Close() })
 	return cc, hello.NewHelloClient(cc)
 }
 
 // calling returns a context for calls that ask for a version, "" for none.
-func calling(t testing.TB, version string) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+func calling(tb testing.TB, version string) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	tb.Cleanup(cancel)
 	if version != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, lane.HeaderVersion, version)
 	}
 	return ctx
 }
 
-// warm calls until every provider has answered.
-func warm(t testing.TB, c hello.HelloClient, ps ...*provider) {
-	t.Helper()
-	ctxs := map[string]context.Context{}
-	for _, p := range ps {
-		if ctxs[p.version] == nil {
-			ctxs[p.version] = calling(t, p.version)
+// warm calls each version of the providers until all of them have answered.
+func warm(tb testing.TB, c hello.HelloClient, ps ...*provider) {
+	tb.Helper()
+	require.Eventually(tb, func() bool {
+		all := true
+		for _, p := range ps {
+			if p.calls.Load() == 0 {
+				all = false
+				_, err := c.Say(calling(tb, p.version), &hello.HelloRequest{}, grpc.WaitForReady(true))
+				require.NoError(tb, err)
+			}
 		}
-	}
-	versions := slices.Collect(maps.Keys(ctxs))
-	n := 0
-	require.Eventually(t, func() bool {
-		for range 2 * len(ps) {
-			n++
-			_, err := c.Say(ctxs[versions[n%len(versions)]], &hello.HelloRequest{}, grpc.WaitForReady(true))
-			require.NoError(t, err)
-		}
-		return !slices.ContainsFunc(ps, func(p *provider) bool { return p.calls.Load() == 0 })
+		return all
 	}, patience, time.Millisecond)
 }
 
