@@ -34,7 +34,7 @@ func (r *reader) document(root *node) *Rules {
 		r.errorf(v.place, codeUnsupportedVersion, "this version reads v1 only")
 		return nil
 	}
-	d := draft{Rules: Rules{Service: r.service, Enabled: true}, anyTarget: root.get("targets") == nil}
+	d := draft{Rules: Rules{Service: r.service, Enabled: true}, anyTarget: true}
 	readFields(r, root, documentFields(), &d)
 	return &d.Rules
 }
@@ -74,7 +74,6 @@ func (r *reader) serviceName(n *node, _ *draft) {
 }
 
 func (r *reader) targets(n *node, d *draft) {
-	d.anyTarget = true
 	if !r.want(n, mapping) {
 		return
 	}
