@@ -117,8 +117,8 @@ func (cs *configs) notify(key configKey) {
 }
 
 // listen makes the connection a listener, or ends that. It reports whether the
-// stored content differs from what the client has: md5, "" for none.
-func (cs *configs) listen(c *conn, key configKey, tenant, md5 string, on bool) (changed bool) {
+// stored content differs from the one the client knows by its digest, "" for none.
+func (cs *configs) listen(c *conn, key configKey, tenant, known string, on bool) (changed bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	keys, ok := cs.clients[c]
@@ -134,7 +134,7 @@ func (cs *configs) listen(c *conn, key configKey, tenant, md5 string, on bool) (
 		cs.listeners[key] = map[*conn]string{}
 	}
 	cs.listeners[key][c] = tenant
-	return cs.stored[key].md5 != md5
+	return cs.stored[key].md5 != known
 }
 
 func (cs *configs) unlisten(c *conn, key configKey) {
@@ -152,7 +152,7 @@ func digest(content string) string {
 
 // Publish stores a configuration of the default namespace, tells its listeners,
 // and returns the content's digest as Nacos names it.
-func (s *Server) Publish(group, dataID, content string) (md5 string) {
+func (s *Server) Publish(group, dataID, content string) string {
 	s.configs.publish(newConfigKey("", group, dataID), content, "text", "")
 	return digest(content)
 }

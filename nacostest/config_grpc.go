@@ -1,9 +1,6 @@
 package nacostest
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "encoding/json"
 
 // configRequest is the part that all configuration requests share.
 type configRequest struct {
@@ -127,12 +124,14 @@ type changedConfig struct {
 
 func (s *Server) listenConfigs(c *conn, r *listenRequest) (*listenAnswer, error) {
 	on := r.Listen == nil || *r.Listen
+	for i := range r.Contexts {
+		if err := r.Contexts[i].check(); err != nil {
+			return nil, err
+		}
+	}
 	changed := []changedConfig{}
 	for i := range r.Contexts {
 		ctx := &r.Contexts[i]
-		if err := ctx.check(); err != nil {
-			return nil, fmt.Errorf("listen: %w", err)
-		}
 		if s.configs.listen(c, ctx.key(), ctx.Tenant, ctx.MD5, on) {
 			changed = append(changed, changedConfig{ctx.Group, ctx.DataID, ctx.Tenant})
 		}

@@ -11,8 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/graylane/graylane/registry"
 	"google.golang.org/grpc/stats"
+
+	"github.com/graylane/graylane/registry"
 )
 
 // How long the server waits for a client, as Nacos does.
@@ -144,6 +145,7 @@ type trackingListener struct {
 	conns *conns
 }
 
+// Accept implements net.Listener.
 func (l *trackingListener) Accept() (net.Conn, error) {
 	tcp, err := l.Listener.Accept()
 	if err != nil {
@@ -160,6 +162,7 @@ type trackedConn struct {
 	conns *conns
 }
 
+// Close implements net.Conn.
 func (t *trackedConn) Close() error {
 	t.conns.mu.Lock()
 	// The system may already have given the address to a younger connection.

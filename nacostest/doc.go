@@ -15,7 +15,8 @@
 //   - Changes are pushed after 20 ms, see [WithPushDelay]; Nacos takes 500 ms.
 //   - Queries answer with what is true now. In Nacos they lag a change by the
 //     push delay.
-//   - An ephemeral instance registered over HTTP stays until it is deleted; in
-//     Nacos it goes after 30 s without a heartbeat.
+//   - Lists are sorted by address; in Nacos they have no order.
+//   - Persistent instances are kept as the others are, without health checks.
+//   - The console's requests share the HTTP port with the rest.
 //   - There is no authentication, no cluster, no history, and nothing on disk.
 package nacostest

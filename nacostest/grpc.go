@@ -27,7 +27,8 @@ const (
 type grpcService struct {
 	auto.UnimplementedRequestServer
 	auto.UnimplementedBiRequestStreamServer
-	server *Server
+	server   *Server
+	handlers map[string]handler
 }
 
 // handler processes one type of unary request.
@@ -59,18 +60,21 @@ func handle[Q any, A any, PA interface {
 	}
 }
 
-// handlers has one entry for each unary request of a client that is set up.
-var handlers = map[string]handler{
-	"HealthCheckRequest":       handle("HealthCheckResponse", (*Server).healthCheck),
-	"InstanceRequest":          handle("InstanceResponse", (*Server).instance),
-	"BatchInstanceRequest":     handle("BatchInstanceResponse", (*Server).batchInstance),
-	"SubscribeServiceRequest":  handle("SubscribeServiceResponse", (*Server).subscribeService),
-	"ServiceQueryRequest":      handle("QueryServiceResponse", (*Server).queryService),
-	"ServiceListRequest":       handle("ServiceListResponse", (*Server).listServices),
-	"ConfigQueryRequest":       handle("ConfigQueryResponse", (*Server).queryConfig),
-	"ConfigPublishRequest":     handle("ConfigPublishResponse", (*Server).publishConfig),
-	"ConfigRemoveRequest":      handle("ConfigRemoveResponse", (*Server).removeConfig),
-	"ConfigBatchListenRequest": handle("ConfigChangeBatchListenResponse", (*Server).listenConfigs),
+// newHandlers returns one handler for each unary request of a client that is set
+// up.
+func newHandlers() map[string]handler {
+	return map[string]handler{
+		"HealthCheckRequest":       handle("HealthCheckResponse", (*Server).healthCheck),
+		"InstanceRequest":          handle("InstanceResponse", (*Server).instance),
+		"BatchInstanceRequest":     handle("BatchInstanceResponse", (*Server).batchInstance),
+		"SubscribeServiceRequest":  handle("SubscribeServiceResponse", (*Server).subscribeService),
+		"ServiceQueryRequest":      handle("QueryServiceResponse", (*Server).queryService),
+		"ServiceListRequest":       handle("ServiceListResponse", (*Server).listServices),
+		"ConfigQueryRequest":       handle("ConfigQueryResponse", (*Server).queryConfig),
+		"ConfigPublishRequest":     handle("ConfigPublishResponse", (*Server).publishConfig),
+		"ConfigRemoveRequest":      handle("ConfigRemoveResponse", (*Server).removeConfig),
+		"ConfigBatchListenRequest": handle("ConfigChangeBatchListenResponse", (*Server).listenConfigs),
+	}
 }
 
 type healthCheckRequest struct{}
@@ -93,7 +97,7 @@ func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Paylo
 	if err != nil {
 		return nil, status.FromContextError(err).Err()
 	}
-	h, known := handlers[typ]
+	h, known := g.handlers[typ]
 	answerType, result := h.answerType, answer(nil)
 	switch {
 	case a.kind == refuse:
@@ -162,7 +166,7 @@ func (g *grpcService) RequestBiStream(stream auto.BiRequestStream_RequestBiStrea
 	for {
 		p, err := stream.Recv()
 		if err != nil {
-			return nil //nolint:nilerr // the end of the stream is the client's business.
+			return nil // the end of the stream is the client's business
 		}
 		c.alive(time.Now())
 		var ack struct {
@@ -262,6 +266,10 @@ func (s *Server) sendPushes(ctx context.Context, c *conn, stream auto.BiRequestS
 func (s *Server) pushBody(c *conn, p push, id string) ([]byte, error) {
 	switch p.typ {
 	case typeSetupAck:
+		// What Nacos 3.1 says of itself; nothing of it is here.
+		abilities := map[string]bool{
+			"supportPersistentInstanceByGrpc": false, "agent": false, "fuzzyWatch": false, "lock": false, "mcp": false,
+		}
 		return json.Marshal(map[string]any{"headers": struct{}{}, "abilityTable": abilities, "module": "internal"})
 	case typeDetection:
 		return json.Marshal(map[string]any{"requestId": id, "module": "internal"})
@@ -276,9 +284,4 @@ func (s *Server) pushBody(c *conn, p push, id string) ([]byte, error) {
 	default:
 		return s.naming.pushBody(c, p.subject, id)
 	}
-}
-
-// abilities answers what Nacos 3.1 says about itself: nothing of it is here.
-var abilities = map[string]bool{
-	"supportPersistentInstanceByGrpc": false, "agent": false, "fuzzyWatch": false, "lock": false, "mcp": false,
 }

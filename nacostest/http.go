@@ -2,6 +2,7 @@ package nacostest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -11,7 +12,8 @@ const (
 	httpSuccess      = 0
 	httpMissing      = 10000
 	httpBadWeight    = 21001
-	httpNoInstance   = 21004
+	httpNoInstance   = 21003
+	httpNoService    = 21004
 	httpNotFound     = 20004
 	httpConflict     = 20005
 	httpServerFailed = 30000
@@ -24,13 +26,19 @@ type result struct {
 	Data    any    `json:"data"`
 }
 
-// httpError is an error that the client is told.
+// httpError is an error that the client is told: as a result, or in plain words
+// where Nacos does so.
 type httpError struct {
 	status, code  int
 	message, data string
+	plain         bool // only the message
 }
 
-func (e *httpError) Error() string { return e.message + ": " + e.data }
+func (e *httpError) Error() string { return e.message }
+
+func plainError(message string) error {
+	return &httpError{status: http.StatusBadRequest, message: message, plain: true}
+}
 
 // httpHandler serves what operators use. Nacos serves the console's requests on
 // a port of its own, here it is the same.
@@ -46,10 +54,12 @@ func (s *Server) httpHandler() http.Handler {
 	handle("GET /nacos/v3/admin/core/state/readiness", ready)
 	handle("GET /v3/console/health/readiness", ready)
 
-	handle("POST /nacos/v3/client/ns/instance", s.httpRegister)
-	handle("DELETE /nacos/v3/client/ns/instance", s.httpDeregister)
-	handle("GET /nacos/v3/client/ns/instance/list", s.httpInstances(false))
-	handle("GET /nacos/v3/admin/ns/instance/list", s.httpInstances(true))
+	for _, path := range []string{"/nacos/v3/client/ns/instance", "/nacos/v3/admin/ns/instance"} {
+		handle("POST "+path, s.httpRegister)
+		handle("DELETE "+path, s.httpDeregister)
+	}
+	handle("GET /nacos/v3/client/ns/instance/list", s.httpVisible)
+	handle("GET /nacos/v3/admin/ns/instance/list", s.httpInstances)
 	handle("PUT /nacos/v3/admin/ns/instance", s.httpEdit)
 	handle("PUT /v3/console/ns/instance", s.httpEdit)
 
@@ -86,15 +96,17 @@ func writeResult(w http.ResponseWriter, data any, err error) {
 		writeJSON(w, http.StatusOK, result{httpSuccess, "success", data})
 		return
 	}
-	e, ok := err.(*httpError) //nolint:errorlint // handlers return it unwrapped.
-	if !ok {
-		e = &httpError{http.StatusInternalServerError, httpServerFailed, "server error", err.Error()}
+	e, ok := errors.AsType[*httpError](err)
+	switch {
+	case !ok:
+		writeJSON(w, http.StatusInternalServerError, result{httpServerFailed, err.Error(), nil})
+	case e.plain:
+		http.Error(w, e.message, e.status)
+	case e.data == "":
+		writeJSON(w, e.status, result{e.code, e.message, nil})
+	default:
+		writeJSON(w, e.status, result{e.code, e.message, e.data})
 	}
-	out := result{Code: e.code, Message: e.message}
-	if e.data != "" {
-		out.Data = e.data
-	}
-	writeJSON(w, e.status, out)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -117,7 +129,7 @@ func required(r *http.Request, names ...string) ([]string, error) {
 
 func missing(name, typ string) error {
 	return &httpError{
-		http.StatusBadRequest, httpMissing, "parameter missing",
-		fmt.Sprintf("Required parameter '%s' type %s is not present", name, typ),
+		status: http.StatusBadRequest, code: httpMissing, message: "parameter missing",
+		data: fmt.Sprintf("Required parameter '%s' type %s is not present", name, typ),
 	}
 }

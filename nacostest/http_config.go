@@ -8,6 +8,9 @@ func formConfig(r *http.Request) (configKey, error) {
 	if err != nil {
 		return configKey{}, err
 	}
+	if bad := illegalName("dataId", v[0], "group", v[1], "tenant", r.FormValue("namespaceId")); bad != "" {
+		return configKey{}, plainError(bad)
+	}
 	return newConfigKey(r.FormValue("namespaceId"), v[1], v[0]), nil
 }
 
@@ -21,7 +24,9 @@ func (s *Server) httpPublish(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if !s.configs.publish(key, v[0], configType(r.FormValue("type")), r.Header.Get("casMd5")) {
-		return nil, &httpError{http.StatusInternalServerError, httpConflict, "resource conflict", casFailed}
+		return nil, &httpError{
+			status: http.StatusInternalServerError, code: httpConflict, message: "resource conflict", data: casFailed,
+		}
 	}
 	return true, nil
 }
@@ -44,7 +49,8 @@ func (s *Server) httpConfig(r *http.Request) (any, error) {
 	doc, ok := s.configs.get(key)
 	if !ok {
 		return nil, &httpError{
-			http.StatusNotFound, httpNotFound, "resource not found", "Config not exist, please publish Config first.",
+			status: http.StatusNotFound, code: httpNotFound, message: "resource not found",
+			data: "Config not exist, please publish Config first.",
 		}
 	}
 	namespace := key.Namespace
@@ -67,7 +73,7 @@ func (s *Server) httpClientConfig(r *http.Request) (any, error) {
 	}
 	doc, ok := s.configs.get(key)
 	if !ok {
-		return nil, &httpError{http.StatusOK, httpNotFound, "resource not found", ""}
+		return nil, &httpError{status: http.StatusOK, code: httpNotFound, message: "resource not found"}
 	}
 	return map[string]any{
 		"resultCode": codeSuccess, "errorCode": 0, "message": nil, "requestId": nil, "content": doc.content,

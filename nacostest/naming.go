@@ -13,9 +13,15 @@ import (
 	"github.com/graylane/graylane/registry"
 )
 
-// forgetAfter is how long the server remembers an edit after the instance is
-// gone, and an empty service.
-const forgetAfter = 60 * time.Second
+// How long the server waits, as Nacos does.
+const (
+	// forgetAfter is for an edit whose instance is gone, and for an empty service.
+	forgetAfter = 60 * time.Second
+	// An instance of an HTTP client becomes unhealthy and goes when no heartbeat
+	// came for so long.
+	unhealthyAfter = 15 * time.Second
+	removeAfter    = 30 * time.Second
+)
 
 // naming holds who is registered, who watches, and what operators edited.
 type naming struct {
@@ -39,6 +45,7 @@ type publisher struct {
 type publication struct {
 	seq       uint64 // later ones come later in lists
 	instances []Instance
+	beat      time.Time // the last heartbeat; zero if none is needed
 }
 
 // edit is what an operator laid over an instance.
@@ -106,7 +113,7 @@ func (n *naming) leave(c *conn) {
 	for svc := range n.clients[c] {
 		delete(svc.subscribers, c)
 		if _, ok := svc.published[publisher{conn: c}]; ok {
-			n.publishLocked(svc, publisher{conn: c}, nil)
+			n.publishLocked(svc, publisher{conn: c}, publication{})
 		}
 	}
 	delete(n.clients, c)
@@ -127,7 +134,7 @@ func (n *naming) service(id registry.Service) *service {
 
 // publish replaces all that p registered in the service. It is false if p is a
 // connection that may not register.
-func (n *naming) publish(p publisher, id registry.Service, list []Instance) bool {
+func (n *naming) publish(p publisher, id registry.Service, pub publication) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	svc := n.service(id)
@@ -138,20 +145,21 @@ func (n *naming) publish(p publisher, id registry.Service, list []Instance) bool
 		}
 		touched[svc] = struct{}{}
 	}
-	n.publishLocked(svc, p, list)
+	n.publishLocked(svc, p, pub)
 	return true
 }
 
-func (n *naming) publishLocked(svc *service, p publisher, list []Instance) {
+func (n *naming) publishLocked(svc *service, p publisher, pub publication) {
 	before := svc.published[p]
 	delete(svc.published, p)
-	if len(list) > 0 {
+	if len(pub.instances) > 0 {
 		n.seq++
-		svc.published[p] = publication{n.seq, list}
+		pub.seq = n.seq
+		svc.published[p] = pub
 		svc.everListed = true
 	}
-	svc.count += len(list) - len(before.instances)
-	for _, in := range list {
+	svc.count += len(pub.instances) - len(before.instances)
+	for _, in := range pub.instances {
 		svc.live[in.ID()]++
 		if e := svc.edits[in.ID()]; e != nil {
 			e.goneSince = time.Time{}
@@ -160,7 +168,8 @@ func (n *naming) publishLocked(svc *service, p publisher, list []Instance) {
 	now := time.Now()
 	for _, in := range before.instances {
 		id := in.ID()
-		if svc.live[id]--; svc.live[id] > 0 {
+		svc.live[id]--
+		if svc.live[id] > 0 {
 			continue
 		}
 		delete(svc.live, id)
@@ -171,6 +180,36 @@ func (n *naming) publishLocked(svc *service, p publisher, list []Instance) {
 	if svc.count == 0 {
 		svc.emptySince = now
 	}
+	n.touch(svc)
+}
+
+// beat takes a heartbeat of an HTTP client; false if it has no instance.
+func (n *naming) beat(p publisher, id registry.Service) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	svc := n.services[id]
+	if svc == nil || svc.count == 0 {
+		return false
+	}
+	pub, ok := svc.published[p]
+	if !ok || pub.beat.IsZero() {
+		return ok
+	}
+	pub.beat = time.Now()
+	svc.published[p] = pub
+	n.setHealth(svc, p, true)
+	return true
+}
+
+// setHealth sets the health of an HTTP client's instance.
+func (n *naming) setHealth(svc *service, p publisher, healthy bool) {
+	pub := svc.published[p]
+	if pub.instances[0].Healthy == healthy {
+		return
+	}
+	pub.instances = slices.Clone(pub.instances)
+	pub.instances[0].Healthy = healthy
+	svc.published[p] = pub
 	n.touch(svc)
 }
 
@@ -246,11 +285,20 @@ func (n *naming) edit(id registry.Service, in Instance) bool {
 	return true
 }
 
-// sweep forgets edits and services that are gone for long.
+// sweep ends what lives only for a while.
 func (n *naming) sweep(now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, svc := range n.services {
+		for p, pub := range svc.published {
+			switch age := now.Sub(pub.beat); {
+			case pub.beat.IsZero():
+			case age >= removeAfter:
+				n.publishLocked(svc, p, publication{})
+			case age >= unhealthyAfter:
+				n.setHealth(svc, p, false)
+			}
+		}
 		maps.DeleteFunc(svc.edits, func(_ string, e *edit) bool {
 			return !e.goneSince.IsZero() && now.Sub(e.goneSince) >= forgetAfter
 		})

@@ -22,13 +22,13 @@ func NewInstance(ip string, port int, metadata map[string]string) Instance {
 // was added for the same ip:port. It stays until Deregister.
 func (s *Server) Register(svc registry.Service, in Instance) {
 	in = in.normal()
-	s.naming.publish(httpPublisher(in), svc.WithDefaults(), []Instance{in})
+	s.naming.publish(httpPublisher(in), svc.WithDefaults(), publication{instances: []Instance{in}})
 }
 
 // Deregister removes the instance that Register, or an HTTP client, added for
 // the same ip:port.
 func (s *Server) Deregister(svc registry.Service, in Instance) {
-	s.naming.publish(httpPublisher(in), svc.WithDefaults(), nil)
+	s.naming.publish(httpPublisher(in), svc.WithDefaults(), publication{})
 }
 
 // Edit does what the console does to the instance with the address and cluster

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/graylane/graylane/registry"
 )
@@ -65,13 +66,15 @@ func (h *host) instance(id registry.Service) Instance {
 	}
 }
 
+const badPort = "Param 'port' is illegal, the value should be between 0 and 65535."
+
 func (h *host) check() error {
 	if h.Port < 0 || h.Port > 65535 {
-		return illegal("Param 'port' is illegal, the value should be between 0 and 65535.")
+		return illegal(badPort)
 	}
 	length := 0
 	for k, v := range h.Metadata {
-		length += len(k) + len(v)
+		length += utf8.RuneCountInString(k) + utf8.RuneCountInString(v)
 	}
 	if length > registry.MaxMetadata {
 		return illegal(fmt.Sprintf("Param 'Metadata' is illegal, the param length should not exceed %d.", registry.MaxMetadata))
@@ -79,17 +82,25 @@ func (h *host) check() error {
 	return checkNames("ip", h.IP, "cluster", h.ClusterName)
 }
 
+// illegal is what the check of parameters answers.
 func illegal(message string) error { return refused(codeInvalid, "Param check invalid:"+message) }
 
 // checkNames takes names and values in turn and refuses values with characters
 // that Nacos does not allow.
 func checkNames(pairs ...string) error {
-	for i := 0; i < len(pairs); i += 2 {
-		if !legal(pairs[i+1]) {
-			return illegal(fmt.Sprintf("Param '%s' is illegal, illegal characters should not appear in the param.", pairs[i]))
-		}
+	if message := illegalName(pairs...); message != "" {
+		return illegal(message)
 	}
 	return nil
+}
+
+func illegalName(pairs ...string) string {
+	for pair := range slices.Chunk(pairs, 2) {
+		if !legal(pair[1]) {
+			return fmt.Sprintf("Param '%s' is illegal, illegal characters should not appear in the param.", pair[0])
+		}
+	}
+	return ""
 }
 
 func legal(name string) bool {
@@ -250,7 +261,7 @@ func (s *Server) instance(c *conn, r *instanceRequest) (*instanceAnswer, error) 
 	default:
 		return nil, unsupported("Unsupported request type " + r.Type)
 	}
-	if !s.naming.publish(publisher{conn: c}, r.service(), list) {
+	if !s.naming.publish(publisher{conn: c}, r.service(), publication{instances: list}) {
 		return nil, notAClient(c)
 	}
 	return &instanceAnswer{Type: r.Type}, nil
@@ -283,7 +294,7 @@ func (s *Server) batchInstance(c *conn, r *batchRequest) (*instanceAnswer, error
 		}
 		list = append(list, r.Instances[i].instance(r.service()))
 	}
-	if !s.naming.publish(publisher{conn: c}, r.service(), list) {
+	if !s.naming.publish(publisher{conn: c}, r.service(), publication{instances: list}) {
 		return nil, notAClient(c)
 	}
 	return &instanceAnswer{Type: r.Type}, nil

@@ -140,7 +140,7 @@ func (s *Server) serve(httpL, grpcL net.Listener) *run {
 		ticker: time.NewTicker(time.Second),
 		done:   make(chan struct{}),
 	}
-	service := &grpcService{server: s}
+	service := &grpcService{server: s, handlers: newHandlers()}
 	auto.RegisterRequestServer(r.grpc, service)
 	auto.RegisterBiRequestStreamServer(r.grpc, service)
 	r.http = &http.Server{Handler: r.counted(s.httpHandler()), ReadHeaderTimeout: 10 * time.Second}
