@@ -169,6 +169,9 @@ func (c *Conn) try(ctx context.Context, req rpc_request.IRequest, out answer) er
 		return decode(c.server.grpc(), name, resp, out)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case status.Code(err) == codes.DeadlineExceeded && sameDeadline(ctx, limited):
+		<-ctx.Done() // the server has watched the deadline too, and was a bit early
+		return context.Cause(ctx)
 	case status.Code(err) == codes.DeadlineExceeded:
 		select {
 		case c.suspect <- struct{}{}:
@@ -177,6 +180,12 @@ func (c *Conn) try(ctx context.Context, req rpc_request.IRequest, out answer) er
 		return &connError{c.server, &silentError{name, requestTimeout, err}}
 	}
 	return c.server.failure(err)
+}
+
+func sameDeadline(a, b context.Context) bool {
+	da, ok := a.Deadline()
+	db, _ := b.Deadline()
+	return ok && da.Equal(db)
 }
 
 // receive reads the stream until it ends. It is the connection's one goroutine:

@@ -226,10 +226,12 @@ func (s *Session) watch(ctx context.Context, conn, old *Conn) *server {
 		case <-retire:
 			old.close()
 		case <-conn.suspect:
-			conn.checkHealth(ctx)
+			if !conn.checkHealth(ctx) {
+				return nil
+			}
 		case <-health.C:
-			if conn.idle() >= healthIdle {
-				conn.checkHealth(ctx)
+			if conn.idle() >= healthIdle && !conn.checkHealth(ctx) {
+				return nil
 			}
 			health.Reset(max(healthIdle-conn.idle(), 0))
 		}

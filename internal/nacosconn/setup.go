@@ -154,9 +154,11 @@ func starting(err error) error {
 }
 
 // checkHealth asks the server for a sign of life; without one the connection is
-// lost.
-func (c *Conn) checkHealth(ctx context.Context) {
-	if err := c.try(ctx, rpc_request.NewHealthCheckRequest(), &healthAnswer{}); err != nil && ctx.Err() == nil {
+// lost, and the answer is no.
+func (c *Conn) checkHealth(ctx context.Context) bool {
+	err := c.try(ctx, rpc_request.NewHealthCheckRequest(), &healthAnswer{})
+	if err != nil && ctx.Err() == nil {
 		c.fail(err)
 	}
+	return err == nil
 }

@@ -1,0 +1,83 @@
+package nacosconn
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	auto "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+)
+
+// oldServer does not acknowledge a setup, as Nacos before 2.3, and can refuse.
+type oldServer struct {
+	auto.UnimplementedRequestServer
+	auto.UnimplementedBiRequestStreamServer
+	refusals  int64 // health checks that find the connection unknown
+	forbidden int64 // other requests that are forbidden
+	checks    atomic.Int64
+	others    atomic.Int64
+	token     atomic.Value // the last request's
+}
+
+func (o *oldServer) run(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := grpc.NewServer()
+	auto.RegisterRequestServer(srv, o)
+	auto.RegisterBiRequestStreamServer(srv, o)
+	var served sync.WaitGroup
+	served.Go(func() { assert.NoError(t, srv.Serve(l)) })
+	t.Cleanup(func() {
+		srv.Stop()
+		served.Wait()
+	})
+	return httpAddr(l.Addr().(*net.TCPAddr).Port)
+}
+
+func (o *oldServer) Request(_ context.Context, p *auto.Payload) (*auto.Payload, error) {
+	ok := map[string]any{"resultCode": 200, "success": true}
+	refusal := func(code int) (*auto.Payload, error) {
+		return encode(typeError, "", nil, map[string]any{"resultCode": 500, "errorCode": code})
+	}
+	switch p.GetMetadata().GetType() {
+	case "ServerCheckRequest":
+		return encode("ServerCheckResponse", "", nil, ok)
+	case "HealthCheckRequest":
+		if o.checks.Add(1) <= o.refusals {
+			return refusal(codeUnregistered)
+		}
+		return encode("HealthCheckResponse", "", nil, ok)
+	}
+	o.token.Store(p.GetMetadata().GetHeaders()["accessToken"])
+	if o.others.Add(1) <= o.forbidden {
+		return refusal(codeForbidden)
+	}
+	return encode("SubscribeServiceResponse", "", nil, ok)
+}
+
+func (o *oldServer) RequestBiStream(s auto.BiRequestStream_RequestBiStreamServer) error {
+	for {
+		if _, err := s.Recv(); err != nil {
+			return err
+		}
+	}
+}
+
+// counted are credentials that count how often they were renewed.
+type counted struct{ renewed atomic.Int64 }
+
+func (c *counted) Headers(context.Context, Endpoint) (map[string]string, error) {
+	return map[string]string{"accessToken": "token " + strconv.FormatInt(c.renewed.Load(), 10)}, nil
+}
+
+func (c *counted) Refresh(context.Context, Endpoint) error {
+	c.renewed.Add(1)
+	return nil
+}

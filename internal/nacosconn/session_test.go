@@ -1,0 +1,254 @@
+package nacosconn
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/graylane/graylane/nacostest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSessionIntroducesItself(t *testing.T) {
+	srv := nacostest.Run(t)
+	s := open(t, Config{Servers: []string{srv.Addr()}, Namespace: "dev", Labels: map[string]string{"app": "a"}}, ModuleConfig, Handler{})
+	require.NoError(t, s.Ready(within(t, patience)))
+	local, ok := s.LocalAddr()
+	assert.True(t, ok)
+	assert.Equal(t, netip.MustParseAddr("127.0.0.1"), local)
+	conns := srv.Connections()
+	require.Len(t, conns, 1)
+	assert.Equal(t, "config", conns[0].Module)
+	assert.Equal(t, "dev", conns[0].Namespace)
+	assert.Equal(t, "a", conns[0].Labels["app"])
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, s.Ready(within(t, patience)), ErrClosed)
+	local, ok = s.LocalAddr()
+	assert.True(t, ok, "the last address stays known: %v", local)
+}
+
+func TestReadySaysWhyThereIsNoConnection(t *testing.T) {
+	dead := deadAddr(t)
+	var seen errorsOf
+	s := open(t, Config{Servers: []string{dead}}, ModuleNaming, Handler{OnError: seen.add})
+	seen.awaitReason(t, s, "connection refused")
+	err := s.Ready(within(t, time.Second))
+	srv, parseErr := parseServer(dead)
+	require.NoError(t, parseErr)
+	want := "nacos " + srv.grpc() + ": connection refused (gRPC port = HTTP port + 1000)"
+	require.EqualError(t, err, want+": context deadline exceeded")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, []string{want}, seen.all(), "one reason is reported once")
+}
+
+func TestReadySaysThatAServerIsSilentOrStarting(t *testing.T) {
+	t.Parallel()
+	var silent, starting errorsOf
+	s := open(t, Config{Servers: []string{silentServer(t)}}, ModuleNaming, Handler{OnError: silent.add})
+	silent.awaitReason(t, s, "no answer to ServerCheckRequest within 3s (gRPC port = HTTP port + 1000)")
+
+	srv := nacostest.Run(t)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == "ServerCheckRequest" {
+			return nacostest.Fail(300, "starting")
+		}
+		return nacostest.Pass()
+	})
+	s = open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{OnError: starting.add})
+	starting.awaitReason(t, s, "the server is starting")
+	srv.Intercept(nil)
+	require.NoError(t, s.Ready(within(t, patience)))
+}
+
+func TestNextServerIsTriedAtOnce(t *testing.T) {
+	srv := nacostest.Run(t)
+	start := time.Now()
+	s := open(t, Config{Servers: []string{deadAddr(t), srv.Addr(), deadAddr(t)}}, ModuleNaming, Handler{})
+	require.NoError(t, s.Ready(within(t, patience)))
+	assert.Less(t, time.Since(start), 2*time.Second)
+}
+
+func TestSessionMovesOnWhenItsServerDies(t *testing.T) {
+	a, b := nacostest.Run(t), nacostest.Run(t)
+	s := open(t, Config{Servers: []string{a.Addr(), b.Addr()}}, ModuleNaming, Handler{})
+	c := connected(t, s)
+	first, other := a, b
+	if len(b.Connections()) == 1 {
+		first, other = b, a
+	}
+	first.Stop()
+	awaitLost(t, c, patience)
+	start := time.Now()
+	c = connected(t, s)
+	assert.Less(t, time.Since(start), time.Second)
+	assert.Equal(t, other.GRPCAddr(), c.server.grpc())
+	other.Stop()
+	awaitLost(t, c, patience)
+	require.NoError(t, first.Restart(nacostest.WipeData))
+	assert.Equal(t, first.GRPCAddr(), connected(t, s).server.grpc())
+}
+
+func TestHungServerIsNoticedByItsSilence(t *testing.T) {
+	t.Parallel()
+	srv := nacostest.Run(t)
+	var seen errorsOf
+	s := open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{OnError: seen.add})
+	c := connected(t, s)
+	srv.Intercept(func(nacostest.Request) nacostest.Action { return nacostest.Drop() })
+	start := time.Now()
+	awaitLost(t, c, 15*time.Second)
+	assert.InDelta(t, (healthIdle + requestTimeout).Seconds(), time.Since(start).Seconds(), 1)
+	seen.awaitReason(t, s, "no answer to HealthCheckRequest within 3s")
+	start = time.Now()
+	require.NoError(t, s.Close())
+	assert.Less(t, time.Since(start), 2*time.Second)
+}
+
+func TestUnansweredRequestEndsWithItsContextAndBringsAHealthCheck(t *testing.T) {
+	t.Parallel()
+	srv := nacostest.Run(t)
+	s := open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{})
+	c := connected(t, s)
+	var checks atomic.Int64
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == "HealthCheckRequest" {
+			checks.Add(1)
+			return nacostest.Pass()
+		}
+		return nacostest.Drop()
+	})
+	start := time.Now()
+	_, err := c.Query(within(t, 50*time.Millisecond), "G", "s")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(start), time.Second)
+	_, err = c.Query(within(t, patience), "G", "s")
+	require.ErrorContains(t, err, "no answer to ServiceQueryRequest within 3s")
+	require.Eventually(t, func() bool { return checks.Load() == 1 }, patience, time.Millisecond)
+	select {
+	case <-c.Lost():
+		assert.Fail(t, "a healthy connection was given up")
+	default:
+	}
+}
+
+func TestConnectionThatTheServerForgotIsReplaced(t *testing.T) {
+	srv := nacostest.Run(t)
+	s := open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{})
+	c := connected(t, s)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == "ServiceQueryRequest" {
+			return nacostest.Fail(codeUnregistered, "Connection is unregistered.")
+		}
+		return nacostest.Pass()
+	})
+	_, err := c.Query(within(t, patience), "G", "s")
+	var refused *ServerError
+	require.ErrorAs(t, err, &refused)
+	awaitLost(t, c, time.Second)
+	assert.NotSame(t, c, connected(t, s))
+}
+
+func TestResetMovesToTheNamedServerBeforeTheOldConnectionEnds(t *testing.T) {
+	a, b, c := nacostest.Run(t), nacostest.Run(t), nacostest.Run(t)
+	s := open(t, Config{Servers: []string{a.Addr()}}, ModuleNaming, Handler{})
+	old := connected(t, s)
+	require.True(t, a.Reset(a.Connections()[0].ID, c.Addr()))
+	require.Eventually(t, func() bool {
+		now, _ := s.Current()
+		assert.NotNil(t, now, "there is always a connection")
+		return now != old && now.server.grpc() == c.GRPCAddr()
+	}, patience, time.Millisecond)
+	select {
+	case <-old.Lost():
+		assert.Fail(t, "the old connection has no grace")
+	default:
+	}
+	awaitLost(t, old, patience)
+	assert.Empty(t, b.Connections())
+	require.Eventually(t, func() bool { return len(a.Connections()) == 0 }, patience, time.Millisecond)
+
+	require.True(t, c.Reset(c.Connections()[0].ID, ""))
+	require.Eventually(t, func() bool { return len(a.Connections()) == 1 }, patience, time.Millisecond, "to any of the list")
+}
+
+func TestSetupThatIsNeverAcknowledgedFails(t *testing.T) {
+	t.Parallel()
+	var seen errorsOf
+	srv := nacostest.Run(t)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == typeSetupAck {
+			return nacostest.Drop()
+		}
+		return nacostest.Pass()
+	})
+	s := open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{OnError: seen.add})
+	seen.awaitReason(t, s, "no answer to ConnectionSetupRequest within 3s")
+}
+
+func TestServerThatDoesNotNegotiateIsPolledUntilItKnowsUs(t *testing.T) {
+	old := &oldServer{refusals: 3}
+	s := open(t, Config{Servers: []string{old.run(t)}}, ModuleNaming, Handler{})
+	require.NoError(t, s.Ready(within(t, patience)))
+	assert.EqualValues(t, 4, old.checks.Load())
+}
+
+func TestCredentialsTravelAndAreRenewedOnce(t *testing.T) {
+	old := &oldServer{forbidden: 1}
+	cred := &counted{}
+	s := open(t, Config{Servers: []string{old.run(t)}, Credentials: cred}, ModuleNaming, Handler{})
+	c := connected(t, s)
+	require.NoError(t, c.Unsubscribe(within(t, patience), "G", "s"))
+	assert.EqualValues(t, 1, cred.renewed.Load())
+	assert.Equal(t, "token 1", old.token.Load(), "the second try has the new token")
+
+	old.forbidden = 10
+	err := c.Unsubscribe(within(t, patience), "G", "s")
+	var refused *ServerError
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, codeForbidden, refused.Code)
+	assert.EqualValues(t, 2, cred.renewed.Load())
+}
+
+func TestRefusedLoginKeepsTheSessionFromBeingReady(t *testing.T) {
+	srv := nacostest.Run(t)
+	var seen errorsOf
+	cfg := Config{Servers: []string{srv.Addr()}, Credentials: UserPassword("nobody", "x")}
+	s := open(t, cfg, ModuleNaming, Handler{OnError: seen.add})
+	seen.awaitReason(t, s, `login of user "nobody" refused`)
+}
+
+func TestCloseIsQuickWhateverTheServerDoes(t *testing.T) {
+	hung := nacostest.Run(t)
+	for name, addr := range map[string]string{"dead": deadAddr(t), "silent": silentServer(t), "hung": hung.Addr()} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Open(Config{Servers: []string{addr}}, ModuleNaming, Handler{})
+			require.NoError(t, err)
+			if name == "hung" {
+				c := connected(t, s)
+				hung.Intercept(func(nacostest.Request) nacostest.Action { return nacostest.Drop() })
+				go func() { _, _ = c.Query(context.WithoutCancel(t.Context()), "G", "s") }()
+			}
+			start := time.Now()
+			require.NoError(t, s.Close())
+			assert.Less(t, time.Since(start), time.Second)
+		})
+	}
+}
+
+func TestPushesOfALostConnectionAreDropped(t *testing.T) {
+	srv := nacostest.Run(t)
+	var lists atomic.Int64
+	s := open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{OnService: func(ServiceInfo) { lists.Add(1) }})
+	c := connected(t, s)
+	s.deliver(c, &push{service: &ServiceInfo{}})
+	assert.EqualValues(t, 1, lists.Load())
+	require.True(t, srv.Disconnect(srv.Connections()[0].ID))
+	awaitLost(t, c, patience)
+	require.NotSame(t, c, connected(t, s))
+	s.deliver(c, &push{service: &ServiceInfo{}})
+	assert.EqualValues(t, 1, lists.Load())
+}

@@ -1,0 +1,118 @@
+package nacosconn
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// echo publishes what is put.
+func echo(runs *atomic.Int64) func(context.Context, string, *Topic[int, int]) {
+	return func(ctx context.Context, _ string, p *Topic[int, int]) {
+		runs.Add(1)
+		for {
+			select {
+			case v := <-p.In():
+				p.Publish(v)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func TestWatchersShareOneLoopPerKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		topics := NewTopics(echo(&runs))
+		defer topics.Close()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		got := make(chan int, 10)
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() { ended <- topics.Watch(ctx, "a", func(v int) { got <- v }) }()
+		}
+		synctest.Wait()
+		topics.Find("a").Put(7)
+		assert.Equal(t, 7, <-got)
+		assert.Equal(t, 7, <-got)
+		assert.EqualValues(t, 1, runs.Load())
+		assert.EqualValues(t, 1, topics.Find("a").Puts())
+		assert.Nil(t, topics.Find("b"))
+
+		late, stop := context.WithCancel(t.Context())
+		go func() { ended <- topics.Watch(late, "a", func(v int) { got <- -v }) }()
+		assert.Equal(t, -7, <-got, "a late watcher gets what is known")
+		stop()
+		require.ErrorIs(t, <-ended, context.Canceled)
+
+		why := errors.New("why")
+		cancel(why)
+		require.ErrorIs(t, <-ended, why)
+		require.ErrorIs(t, <-ended, why)
+		synctest.Wait()
+		assert.Nil(t, topics.Find("a"), "nobody watches")
+	})
+}
+
+func TestLoopRunsAgainForWhoComesWhileItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		clean := make(chan struct{})
+		topics := NewTopics(func(ctx context.Context, _ string, p *Topic[int, int]) {
+			p.Publish(int(runs.Add(1)))
+			<-ctx.Done()
+			<-clean
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		got := make(chan int, 10)
+		first := make(chan error, 1)
+		go func() { first <- topics.Watch(ctx, "a", func(v int) { got <- v }) }()
+		assert.Equal(t, 1, <-got)
+		cancel()
+		require.ErrorIs(t, <-first, context.Canceled)
+		second := make(chan error, 1)
+		go func() { second <- topics.Watch(t.Context(), "a", func(v int) { got <- v }) }()
+		synctest.Wait()
+		<-got // of the run that ends
+		close(clean)
+		assert.Equal(t, 2, <-got)
+		topics.Close()
+		require.ErrorIs(t, <-second, ErrClosed)
+		require.ErrorIs(t, topics.Watch(t.Context(), "a", func(int) {}), ErrClosed)
+	})
+}
+
+func TestSlowWatcherGetsTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		topics := NewTopics(echo(&runs))
+		defer topics.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		got, block := make(chan int, 10), make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			ended <- topics.Watch(ctx, "a", func(v int) {
+				got <- v
+				<-block
+			})
+		}()
+		synctest.Wait()
+		for i := range 5 {
+			topics.Find("a").Put(i)
+			synctest.Wait()
+		}
+		close(block)
+		synctest.Wait()
+		cancel()
+		<-ended
+		assert.Equal(t, 0, <-got)
+		assert.Equal(t, 4, <-got)
+		assert.Empty(t, got)
+	})
+}
