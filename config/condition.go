@@ -87,9 +87,8 @@ func (t *test) matches(value string) bool {
 		d, ok := parseDecimal(value)
 		return ok && t.low.compare(d) <= 0 && d.compare(t.high) <= 0
 	case opExists:
-		return true
 	}
-	return false
+	return true
 }
 
 // decimal is a decimal number of any length, -?[0-9]+(\.[0-9]+)?, without the

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"fmt"
+	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -112,8 +115,65 @@ func TestAMalformedTagHeaderHasNoTags(t *testing.T) {
 	}
 }
 
+func FuzzTags(f *testing.F) {
+	f.Add("a=1, b=2")
+	f.Add("a=1,b=2,b=3")
+	f.Add("a= 1 ,b")
+	f.Fuzz(func(t *testing.T, header string) {
+		if len(header) > MaxValue {
+			return
+		}
+		tags := map[string]string{}
+		for pair := range strings.SplitSeq(header, ",") {
+			key, value, _ := strings.Cut(strings.Trim(pair, " "), "=")
+			if _, twice := tags[key]; twice || value == "" || !labelName(key) {
+				tags = nil
+				break
+			}
+			tags[key] = value
+		}
+		for _, name := range []string{"a", "b", "env", "version"} {
+			want, present := tags[name]
+			got, ok := tagValue(header, name)
+			require.Equal(t, present, ok)
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+func TestAHeaderOfTheMostTagsIsRead(t *testing.T) {
+	var header strings.Builder
+	for i := 0; header.Len() < MaxValue-20; i++ {
+		fmt.Fprintf(&header, "%x=1,", i)
+	}
+	got, ok := tagValue(header.String()+"last=1", "last")
+	assert.True(t, ok)
+	assert.Equal(t, "1", got)
+	// Four bytes a pair: as many as there are places, and the key twice.
+	_, ok = tagValue(strings.Repeat("a=1,", MaxValue/4)+"a=1", "a")
+	assert.False(t, ok)
+}
+
+func FuzzDecimal(f *testing.F) {
+	f.Add("-0.50", "10")
+	f.Add("2.10", "2.1")
+	f.Add("1e3", "0x1")
+	grammar := regexp.MustCompile(`\A-?\d+(\.\d+)?\z`)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		x, okX := parseDecimal(a)
+		y, okY := parseDecimal(b)
+		require.Equal(t, grammar.MatchString(a), okX, a)
+		require.Equal(t, grammar.MatchString(b), okY, b)
+		if !okX || !okY {
+			return
+		}
+		ratX, _ := new(big.Rat).SetString(a)
+		ratY, _ := new(big.Rat).SetString(b)
+		require.Equal(t, ratX.Cmp(ratY), x.compare(y), "%s and %s", a, b)
+	})
+}
+
 func TestConditionsHold(t *testing.T) {
-	const a = "header.a"
 	for _, c := range []struct {
 		condition     string
 		holds, others string // values of the header a; "-" is no header, "''" an empty one
@@ -143,7 +203,7 @@ func TestConditionsHold(t *testing.T) {
 	} {
 		compiled := condition(t, c.condition)
 		check := func(values string, want bool) {
-			for _, v := range strings.Fields(values) {
+			for v := range strings.FieldsSeq(values) {
 				r := request{headers: map[string]string{"a": strings.Trim(v, "'")}, path: "/p", user: "u"}
 				if v == "-" {
 					r.headers = nil
@@ -191,8 +251,8 @@ func BenchmarkHolds(b *testing.B) {
 // The most pairs that a header can have.
 func BenchmarkTagOfALongHeader(b *testing.B) {
 	var header strings.Builder
-	for i := 0; header.Len() < MaxValue-6; i++ {
-		header.WriteString(string([]byte{byte('a' + i%26), byte('a' + i/26%26), '=', '1', ','}))
+	for i := 0; header.Len() < MaxValue-20; i++ {
+		fmt.Fprintf(&header, "%x=1,", i)
 	}
 	header.WriteString("zzz=1")
 	b.ReportAllocs()

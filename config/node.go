@@ -232,27 +232,19 @@ func (t *tree) tagged(y *yaml.Node) bool {
 // findTags returns the places of all exclamation marks, counted as the parser
 // counts: whatever a tag begins with.
 func findTags(content []byte) map[place]bool {
-	if !bytes.ContainsRune(content, '!') {
-		return nil
-	}
 	tags := make(map[place]bool)
 	at := place{1, 1}
 	last := rune(0)
-	for i, c := range string(content) {
+	for _, c := range strings.TrimPrefix(string(content), "\ufeff") {
 		switch c {
 		case '\n', '\r', '\u0085', '\u2028', '\u2029':
 			if c != '\n' || last != '\r' {
-				at.line++
+				at = place{at.line + 1, 1}
 			}
-			at.col = 1
-		case '\ufeff':
-			if i > 0 {
-				at.col++
-			}
-		case '!':
-			tags[at] = true
-			at.col++
 		default:
+			if c == '!' {
+				tags[at] = true
+			}
 			at.col++
 		}
 		last = c

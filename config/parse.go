@@ -85,7 +85,7 @@ func (r *reader) targets(n *node, d *draft) {
 	d.anyTarget = false
 	for _, p := range n.pairs {
 		labels := r.labels(p.value)
-		if name, ok := r.name(p.key, names); ok {
+		if name, ok := r.name(p.key, ValidName); ok {
 			d.Targets[name] = labels
 		} else {
 			d.anyTarget = true
@@ -102,7 +102,7 @@ func (r *reader) labels(n *node) map[string]string {
 	}
 	labels := make(map[string]string, len(n.pairs))
 	for _, p := range n.pairs {
-		name, ok := r.name(p.key, labelNames)
+		name, ok := r.name(p.key, labelName)
 		if value, filled := r.filled(p.value); ok && filled {
 			labels[name] = value
 		}
@@ -112,7 +112,7 @@ func (r *reader) labels(n *node) map[string]string {
 
 // target reads the name of a target.
 func (r *reader) target(n *node, d *draft) (string, bool) {
-	s, ok := r.name(n, names)
+	s, ok := r.name(n, ValidName)
 	if !ok || d.anyTarget {
 		return s, ok
 	}
@@ -144,7 +144,7 @@ func (r *reader) needs(n *node, _ *draft) {
 		return
 	}
 	for _, item := range n.items {
-		if name, ok := r.name(item, names); ok {
+		if name, ok := r.name(item, ValidName); ok {
 			r.errorf(item.place, codeUnsupportedNeed, "this version does not know %q", name)
 		}
 	}
@@ -194,7 +194,7 @@ type ruleDraft struct {
 
 func ruleFields() []field[ruleDraft] {
 	return []field[ruleDraft]{
-		{name: "name", required: true, read: func(r *reader, n *node, d *ruleDraft) { d.Name, _ = r.name(n, names) }},
+		{name: "name", required: true, read: func(r *reader, n *node, d *ruleDraft) { d.Name, _ = r.name(n, ValidName) }},
 		{name: "enabled", read: func(r *reader, n *node, d *ruleDraft) { d.Enabled = r.boolean(n) }},
 		{name: "when", read: func(r *reader, n *node, d *ruleDraft) { d.When.when = r.condition(n) }},
 		{name: "unless", read: func(r *reader, n *node, d *ruleDraft) { d.When.unless = r.condition(n) }},

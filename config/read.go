@@ -127,15 +127,10 @@ func (r *reader) filled(n *node) (string, bool) {
 	return s, ok
 }
 
-var (
-	names      = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\z`)
-	labelNames = regexp.MustCompile(`\A[A-Za-z0-9._-]{1,64}\z`)
-)
-
-// name reads a string of a grammar.
-func (r *reader) name(n *node, grammar *regexp.Regexp) (string, bool) {
+// name reads a string for which valid holds.
+func (r *reader) name(n *node, valid func(string) bool) (string, bool) {
 	s, ok := r.str(n)
-	if ok && !grammar.MatchString(s) {
+	if ok && !valid(s) {
 		r.errorf(n.place, codeBadName, "%s is no name: letters, digits and . _ - up to 64", quote(s))
 		return "", false
 	}

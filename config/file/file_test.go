@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,26 +22,29 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func ExampleNew() {
-	path, err := os.MkdirTemp("", "rules") //nolint:usetesting // An example has no t.
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(path) }()
-	docs, err := file.New(path)
-	if err != nil {
-		log.Fatal(err)
-	}
+	err := func() error {
+		path, err := os.MkdirTemp("", "rules")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(path) }()
+		docs, err := file.New(path)
+		if err != nil {
+			return err
+		}
 
-	ctx, stop := context.WithCancel(context.Background())
-	err = docs.Publish(ctx, config.ServiceDocID("order"), []byte("gray: v1\ndefault: v1\n"), "")
-	if err != nil {
-		log.Fatal(err)
-	}
-	err = docs.Watch(ctx, config.ServiceDocID("order"), func(doc config.Doc) {
-		rules, problems := config.ParseRules("gray.order.yaml", "order", doc.Content)
-		fmt.Println(rules.Default, problems.Err())
-		stop()
-	})
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		id := config.ServiceDocID("order")
+		if err := docs.Publish(ctx, id, []byte("gray: v1\ndefault: v1\n"), ""); err != nil {
+			return err
+		}
+		return docs.Watch(ctx, id, func(doc config.Doc) {
+			rules, problems := config.ParseRules(id, "order", doc.Content)
+			fmt.Println(rules.Default, problems.Err())
+			stop()
+		})
+	}()
 	fmt.Println(err)
 	// Output:
 	// v1 <nil>
@@ -158,7 +160,7 @@ func TestPublishComparesAndSwaps(t *testing.T) {
 			won++
 			continue
 		}
-		assert.ErrorIs(t, err, config.ErrConflict)
+		require.ErrorIs(t, err, config.ErrConflict)
 	}
 	assert.Equal(t, 1, won)
 
