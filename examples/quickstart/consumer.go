@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -182,15 +181,4 @@ func (c *consumer) attempts(from int64) []judge.Attempt {
 		}
 	}
 	return log
-}
-
-// row says which row of the table an attempt belongs to.
-func row(a *judge.Attempt) string {
-	switch {
-	case strings.HasPrefix(a.ID, "order-"):
-		return "in lane " + laneName + ", via order"
-	case a.Headers[lane.HeaderVersion] != "":
-		return a.Protocol + "  x-gray-version: v2"
-	}
-	return a.Protocol + "  anyone"
 }

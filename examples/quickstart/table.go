@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/graylane/graylane/internal/judge"
+	"github.com/graylane/graylane/lane"
 )
 
 const barWidth = 30
@@ -15,21 +16,38 @@ const barWidth = 30
 // blocks draw the versions.
 var blocks = map[string]string{"v1": "█", "v2": "▒", "v3": "░"} //nolint:gochecknoglobals // a constant
 
-// printTable prints who served what: a row for each kind of request, a bar
-// for the versions that answered, and how many requests each instance had.
+// printTable prints who served what: a row for each kind of request, with a bar
+// and the numbers of the versions that answered.
 func printTable(log []judge.Attempt) {
 	counts := map[string]map[string]int{}
 	for i := range log {
-		a := &log[i]
-		r := row(a)
+		r := row(&log[i])
 		if counts[r] == nil {
 			counts[r] = map[string]int{}
 		}
-		counts[r][a.Version]++
+		counts[r][log[i].Version]++
 	}
 	for _, r := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Printf("   %-26s %s\n", r, bar(counts[r]))
+		_, label, _ := strings.Cut(r, " ")
+		fmt.Printf("   %-26s %s\n", label, bar(counts[r]))
 	}
+}
+
+// row says which row of the table an attempt belongs to: a number for the order
+// of the rows, and the label.
+func row(a *judge.Attempt) string {
+	asked := a.Headers[lane.HeaderVersion] != ""
+	switch {
+	case a.Lane != "":
+		return "5 in lane " + laneName + ", via order"
+	case a.Protocol == "http" && !asked:
+		return "1 http  anyone"
+	case a.Protocol == "http":
+		return "2 http  x-gray-version: v2"
+	case !asked:
+		return "3 grpc  anyone"
+	}
+	return "4 grpc  x-gray-version: v2"
 }
 
 // bar draws shares, and says them in numbers.
@@ -45,25 +63,20 @@ func bar(counts map[string]int) string {
 		end := (sum*barWidth + total/2) / total
 		drawn.WriteString(strings.Repeat(blocks[version], end-cells))
 		cells = end
-		fmt.Fprintf(&said, "   %s %d (%.1f %%)", version, counts[version], 100*float64(counts[version])/float64(total))
+		fmt.Fprintf(&said, "   %s%5d %5.1f %%", version, counts[version], 100*float64(counts[version])/float64(total))
 	}
 	return drawn.String() + said.String()
 }
 
 // printFollowed prints how soon after the publish's answer the first request
-// followed the document.
+// followed the document; a push may overtake the answer.
 func printFollowed(p *judge.Publication, log []judge.Attempt) {
+	fmt.Print("   first request under the new rules, after the publish's answer:")
 	for _, protocol := range []string{"http", "grpc"} {
 		of := slices.DeleteFunc(slices.Clone(log), func(a judge.Attempt) bool { return a.Protocol != protocol })
 		if took, ok := p.Followed(of); ok {
-			fmt.Printf("   %s  the first request followed %s\n", protocol, since(took))
+			fmt.Printf("  %s %s", protocol, took.Round(100*time.Microsecond))
 		}
 	}
-}
-
-func since(d time.Duration) string {
-	if d < 0 {
-		return fmt.Sprintf("%s before the publish was answered", (-d).Round(100*time.Microsecond))
-	}
-	return fmt.Sprintf("%s after the publish's answer", d.Round(100*time.Microsecond))
+	fmt.Println()
 }
