@@ -104,11 +104,22 @@ func (s *Server) removeConfig(_ *conn, r *configRequest) (*response, error) {
 }
 
 type listenRequest struct {
-	Listen   *bool `json:"listen"` // absent is true
-	Contexts []struct {
-		configRequest
-		MD5 string `json:"md5"`
-	} `json:"configListenContexts"`
+	Listen   *bool           `json:"listen"` // absent is true
+	Contexts []listenContext `json:"configListenContexts"`
+}
+
+type listenContext struct {
+	Group  string  `json:"group"`
+	DataID string  `json:"dataId"`
+	Tenant *string `json:"tenant"` // it comes back as it was written
+	MD5    string  `json:"md5"`
+}
+
+func (l *listenContext) tenant() string {
+	if l.Tenant == nil {
+		return ""
+	}
+	return *l.Tenant
 }
 
 type listenAnswer struct {
@@ -117,24 +128,23 @@ type listenAnswer struct {
 }
 
 type changedConfig struct {
-	Group  string `json:"group"`
-	DataID string `json:"dataId"`
-	Tenant string `json:"tenant,omitempty"`
+	Group  string  `json:"group"`
+	DataID string  `json:"dataId"`
+	Tenant *string `json:"tenant,omitempty"`
 }
 
 func (s *Server) listenConfigs(c *conn, r *listenRequest) (*listenAnswer, error) {
+	result := &listenAnswer{Changed: []changedConfig{}}
+	for _, l := range r.Contexts {
+		if err := checkNames("tenant", l.tenant(), "group", l.Group, "dataId", l.DataID); err != nil {
+			return result, err
+		}
+	}
 	on := r.Listen == nil || *r.Listen
-	for i := range r.Contexts {
-		if err := r.Contexts[i].check(); err != nil {
-			return nil, err
+	for _, l := range r.Contexts {
+		if s.configs.listen(c, newConfigKey(l.tenant(), l.Group, l.DataID), l.tenant(), l.MD5, on) {
+			result.Changed = append(result.Changed, changedConfig{l.Group, l.DataID, l.Tenant})
 		}
 	}
-	changed := []changedConfig{}
-	for i := range r.Contexts {
-		ctx := &r.Contexts[i]
-		if s.configs.listen(c, ctx.key(), ctx.Tenant, ctx.MD5, on) {
-			changed = append(changed, changedConfig{ctx.Group, ctx.DataID, ctx.Tenant})
-		}
-	}
-	return &listenAnswer{Changed: changed}, nil
+	return result, nil
 }

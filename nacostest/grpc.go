@@ -34,9 +34,10 @@ type grpcService struct {
 // handler processes one type of unary request.
 type handler struct {
 	answerType string
-	// fails returns the answer for a failure of that type.
-	fails func() answer
-	do    func(s *Server, c *conn, body []byte) (answer, error)
+	// empty returns an answer that says nothing.
+	empty func() answer
+	// do returns an answer with each error that it could tell itself.
+	do func(s *Server, c *conn, body []byte) (answer, error)
 }
 
 // handle makes a handler from a function that has decoded values.
@@ -46,7 +47,7 @@ func handle[Q any, A any, PA interface {
 }](answerType string, do func(*Server, *conn, *Q) (PA, error)) handler {
 	return handler{
 		answerType: answerType,
-		fails:      func() answer { return PA(new(A)) },
+		empty:      func() answer { return PA(new(A)) },
 		do: func(s *Server, c *conn, body []byte) (answer, error) {
 			var q Q
 			if err := json.Unmarshal(body, &q); err != nil {
@@ -55,7 +56,11 @@ func handle[Q any, A any, PA interface {
 					message: "errCode: 101, errMsg: Nacos deserialize failed. " + err.Error(),
 				}
 			}
-			return do(s, c, &q)
+			a, err := do(s, c, &q)
+			if a == nil {
+				a = new(A)
+			}
+			return a, err
 		},
 	}
 }
@@ -100,9 +105,9 @@ func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Paylo
 	h, known := g.handlers[typ]
 	answerType, result := h.answerType, answer(nil)
 	switch {
-	case a.kind == refuse:
-		err = refused(a.code, a.message)
-	case a.kind == fail:
+	case a.kind == refuse && known:
+		result, err = h.empty(), refused(a.code, a.message)
+	case a.kind == fail || a.kind == refuse:
 		err = &failure{resultCode: codeFailed, errorCode: a.code, message: a.message}
 	case typ == typeServerCheck:
 		answerType = "ServerCheckResponse"
@@ -118,8 +123,7 @@ func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Paylo
 	}
 	if err != nil {
 		common, typed := failed(err)
-		if typed && known {
-			result = h.fails()
+		if typed {
 			*result.base() = common
 		} else {
 			answerType, result = "ErrorResponse", &common

@@ -136,14 +136,14 @@ func (s *Server) httpEdit(r *http.Request) (any, error) {
 }
 
 // httpVisible lists what subscribers see, of the default cluster if the request
-// names none.
+// names none. The parameter healthyOnly changes nothing, as in Nacos 3.1.
 func (s *Server) httpVisible(r *http.Request) (any, error) {
 	svc, err := formService(r)
 	if err != nil {
 		return nil, err
 	}
 	clusters := cmp.Or(r.FormValue("clusterName"), registry.DefaultCluster)
-	info, err := s.naming.info(svc, clusters, r.FormValue("healthyOnly") == "true")
+	info, err := s.naming.info(svc, clusters, false)
 	return info.Hosts, err
 }
 
