@@ -38,13 +38,13 @@ func TestAnAttemptEndsOnceWithItsBody(t *testing.T) {
 
 	t.Run("read to its end", func(t *testing.T) {
 		resp := send(t.Context(), t, c, http.MethodGet, "http://user/", http.NoBody)
-		defer func() { assert.NoError(t, resp.Body.Close()); w.notDone(t) }()
 		w.notDone(t)
 		_, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
 		assert.Equal(t, want, w.outcome(t))
 		_, err = resp.Body.Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
+		require.NoError(t, resp.Body.Close())
 		w.notDone(t)
 	})
 	t.Run("closed before", func(t *testing.T) {
@@ -83,12 +83,12 @@ func TestAnAttemptThatBreaks(t *testing.T) {
 	w.provide(t, "user", "v1", func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/before": // no answer at all
-			panic(http.ErrAbortHandler)
+			panic(http.ErrAbortHandler) //nolint:forbidigo // how a handler breaks off
 		case "/within": // half an answer
 			rw.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(rw, "12345")
 			_ = http.NewResponseController(rw).Flush()
-			panic(http.ErrAbortHandler)
+			panic(http.ErrAbortHandler) //nolint:forbidigo // how a handler breaks off
 		case "/hang":
 			hangs <- struct{}{}
 			<-release
@@ -183,7 +183,7 @@ func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
 	answer, err := bufio.NewReader(stream).ReadString('\n')
 	require.NoError(t, err)
 	assert.Equal(t, "echo hello\n", answer)
-	require.NoError(t, stream.Close())
+	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusSwitchingProtocols, w.outcome(t).Status)
 	w.notDone(t)
 }

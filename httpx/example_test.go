@@ -16,30 +16,46 @@ import (
 )
 
 // exampleProvider starts an instance of "user" and returns how to stop it.
-func exampleProvider(reg *memory.Registry, version string) (stop func()) {
+func exampleProvider(version string) (in registry.Instance, stop func()) {
 	srv := httptest.NewServer(httpx.Handler(
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, "hello from %s", version)
 		}),
 		httpx.WithVersion(version),
 	))
-	in := registry.NewInstance(srv.Listener.Addr().String())
+	in = registry.NewInstance(srv.Listener.Addr().String())
 	in.Metadata = map[string]string{registry.KeyVersion: version}
-	if _, err := reg.Register(context.Background(), registry.Service{Name: "user"}, in); err != nil {
-		panic(err)
+	return in, srv.Close
+}
+
+// exampleGet sends a request and returns the answer.
+func exampleGet(ctx context.Context, client *http.Client, url string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err.Error()
 	}
-	return srv.Close
+	resp, err := client.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
 }
 
 func ExampleNewClient() {
+	v1, stop1 := exampleProvider("v1")
+	defer stop1()
+	v2, stop2 := exampleProvider("v2")
+	defer stop2()
 	reg := memory.New() // in production: graylane.Open
-	defer exampleProvider(reg, "v1")()
-	defer exampleProvider(reg, "v2")()
+	reg.Set(registry.Service{Name: "user"}, v1, v2)
 	r, err := resolver.New(reg, nil)
 	if err != nil {
-		panic(err)
+		fmt.Println(err)
+		return
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 
 	client := httpx.NewClient(r)
 	defer client.CloseIdleConnections()
@@ -47,58 +63,45 @@ func ExampleNewClient() {
 		// What the context carries goes along as headers. Without a rule document,
 		// x-gray-version names the version.
 		ctx := lane.WithHeader(context.Background(), lane.HeaderVersion, version)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://user/hello", http.NoBody)
-		if err != nil {
-			panic(err)
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			panic(err)
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		fmt.Printf("%s, says %s\n", body, resp.Header.Get(httpx.VersionHeader))
+		fmt.Println(exampleGet(ctx, client, "http://user/hello"))
 	}
 	// Output:
-	// hello from v1, says v1
-	// hello from v2, says v2
+	// hello from v1
+	// hello from v2
 }
 
 func ExampleNewTransport() {
+	in, stop := exampleProvider("v1")
+	defer stop()
 	reg := memory.New()
-	defer exampleProvider(reg, "v1")()
+	reg.Set(registry.Service{Name: "user"}, in)
 	r, err := resolver.New(reg, nil)
 	if err != nil {
-		panic(err)
+		fmt.Println(err)
+		return
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 
 	transport := httpx.NewTransport(r, httpx.WithTransport(&http.Transport{MaxConnsPerHost: 100}))
 	defer transport.Close()
 	client := &http.Client{Transport: transport}
-	resp, err := client.Get("http://user/hello")
-	if err != nil {
-		panic(err)
-	}
-	defer resp.Body.Close()
-	fmt.Println(resp.Status)
-	// Output: 200 OK
+	fmt.Println(exampleGet(context.Background(), client, "http://user/hello"))
+	// Output: hello from v1
 }
 
 func ExampleHandler() {
 	h := httpx.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "lane %s, tenant ", lane.From(r.Context()))
 		tenant, _ := lane.Header(r.Context(), "x-tenant")
-		fmt.Fprint(w, tenant)
+		fmt.Fprintf(w, "lane %s, tenant %s", lane.From(r.Context()), tenant)
 	}), httpx.WithCarried(append(lane.DefaultHeaders(), "x-tenant")...), httpx.WithVersion("v2"))
 
-	req := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	req := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", http.NoBody)
 	req.Header.Set("X-Gray-Lane", "canary")
 	req.Header.Set("X-Tenant", "acme")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, req)
 	fmt.Println(w.Body)
-	fmt.Println(w.Header().Get("X-App-Version"))
+	fmt.Println(w.Header().Get(httpx.VersionHeader))
 	// Output:
 	// lane canary, tenant acme
 	// v2
@@ -114,12 +117,14 @@ func ExampleServe() {
 }
 
 func ExampleServeListener() {
-	reg := memory.New()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	reg := memory.New()
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	ended := make(chan error)
 	go func() {
 		ended <- httpx.ServeListener(ctx, reg, "user", ln, http.HandlerFunc(
@@ -127,14 +132,11 @@ func ExampleServeListener() {
 		), httpx.WithLinger(-1))
 	}()
 
-	resp, err := http.Get("http://" + ln.Addr().String() + "/")
-	if err != nil {
-		panic(err)
-	}
-	body, _ := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	fmt.Println(exampleGet(ctx, client, "http://"+ln.Addr().String()))
 	stop()
-	fmt.Println(string(body), <-ended)
-	// Output: hello <nil>
+	fmt.Println(<-ended)
+	// Output:
+	// hello
+	// <nil>
 }

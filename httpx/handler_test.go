@@ -2,7 +2,7 @@ package httpx_test
 
 import (
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -86,17 +86,14 @@ func TestHandlerAnswersHealthChecks(t *testing.T) {
 func TestAHandlerThatPanicsFailsOneRequestOnly(t *testing.T) {
 	srv := httptest.NewUnstartedServer(httpx.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/panic" {
-			panic("boom")
+			panic("boom") //nolint:forbidigo // that is the case
 		}
 		hello(w, r)
 	})))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // net/http logs the panic
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // net/http logs the panic
 	srv.Start()
 	defer srv.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/panic", http.NoBody)
-	require.NoError(t, err)
-	_, err = srv.Client().Do(req) //nolint:bodyclose // there is none
-	require.ErrorIs(t, err, io.EOF)
+	require.ErrorIs(t, fetch(t.Context(), srv.Client(), http.MethodGet, srv.URL+"/panic"), io.EOF)
 	_, body := get(t, srv.Client(), srv.URL+"/")
 	assert.Equal(t, "GET /", body)
 }

@@ -76,6 +76,7 @@ type server struct {
 
 var _ serving.Server = (*server)(nil)
 
+// Serve implements serving.Server.
 func (s *server) Serve(ln net.Listener) error {
 	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -83,12 +84,17 @@ func (s *server) Serve(ln net.Listener) error {
 	return nil
 }
 
+// Registered implements serving.Server.
 func (s *server) Registered(in registry.Instance) { s.handler.setVersion(in.Version()) }
 
+// SetReady implements serving.Server.
 func (s *server) SetReady(ready bool) { s.handler.ready.Store(ready) }
 
+// Drain implements serving.Server.
 func (s *server) Drain(ctx context.Context) error { return s.http.Shutdown(ctx) }
 
+// Close implements serving.Server.
 func (s *server) Close() error { return s.http.Close() }
 
+// LastRequest implements serving.Server.
 func (s *server) LastRequest() time.Time { return s.handler.lastRequest() }

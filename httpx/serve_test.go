@@ -233,15 +233,19 @@ func TestARollingRestartUnderLoadFailsNoRequest(t *testing.T) {
 	}
 	c := w.client(t)
 
-	ctx, stop := context.WithCancel(t.Context())
+	stop := make(chan struct{})
 	var sent, failed atomic.Int64
 	var load sync.WaitGroup
 	for range 4 {
 		load.Go(func() {
 			pace := time.NewTicker(time.Millisecond)
 			defer pace.Stop()
-			for ctx.Err() == nil {
-				<-pace.C
+			for {
+				select {
+				case <-stop:
+					return
+				case <-pace.C:
+				}
 				sent.Add(1)
 				// A POST is not idempotent: net/http does not repeat it on another
 				// connection, so that every lost connection shows.
@@ -261,7 +265,7 @@ func TestARollingRestartUnderLoadFailsNoRequest(t *testing.T) {
 		before := sent.Load()
 		require.Eventually(t, func() bool { return sent.Load() > before+100 }, patience, time.Millisecond)
 	}
-	stop()
+	close(stop)
 	load.Wait()
 	t.Logf("%d requests, %d failed", sent.Load(), failed.Load())
 	assert.Zero(t, failed.Load())

@@ -60,7 +60,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a.call, err = view.Pick(req.Context(), request{&a.out}, nil); err != nil {
 		return nil, refused(req, err)
 	}
-	return a.roundTrip(t.base, req)
+	return a.roundTrip(t.base, req) //nolint:contextcheck // the attempt has the request's
 }
 
 // refused closes the body of a request that was not sent, which is the duty of a

@@ -78,23 +78,20 @@ func (r *run) announce(ctx context.Context, addr string) error {
 	}
 	in.Metadata[registry.KeyProtocol] = r.Protocol
 
-	for {
+	for ctx.Err() == nil {
 		again := time.Now().Add(ReportInterval)
 		err := r.register(ctx, in)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err == nil {
-			break
-		}
-		if r.registration == nil && errors.Is(err, registry.ErrInvalid) {
+		switch {
+		case err == nil:
+			r.srv.SetReady(true)
+			<-ctx.Done()
+		case r.registration == nil && errors.Is(err, registry.ErrInvalid):
 			return err
+		case ctx.Err() == nil:
+			r.OnError(fmt.Errorf("serving: %s is not registered yet: %w", r.Service.Name, err))
+			wait(ctx.Done(), time.Until(again))
 		}
-		r.OnError(fmt.Errorf("serving: %s is not registered yet: %w", r.Service.Name, err))
-		wait(ctx.Done(), time.Until(again))
 	}
-	r.srv.SetReady(true)
-	<-ctx.Done()
 	return nil
 }
 

@@ -92,7 +92,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	var errs []error
 	if c.Registrar == nil {
 		errs = append(errs, errors.New("serving: no registrar"))
