@@ -25,7 +25,7 @@ const patience = 10 * time.Second
 
 // client speaks the protocol with nothing in between.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	cc     *grpc.ClientConn
 	stream auto.BiRequestStream_RequestBiStreamClient
 	pushes chan message
@@ -41,21 +41,21 @@ func payload(typ, body string) *auto.Payload {
 	return &auto.Payload{Metadata: &auto.Metadata{Type: typ}, Body: &anypb.Any{Value: []byte(body)}}
 }
 
-func decode(t *testing.T, p *auto.Payload) message {
-	t.Helper()
+func decode(tb testing.TB, p *auto.Payload) message {
+	tb.Helper()
 	m := message{Type: p.GetMetadata().GetType()}
-	require.NoError(t, json.Unmarshal(p.GetBody().GetValue(), &m.Body))
+	require.NoError(tb, json.Unmarshal(p.GetBody().GetValue(), &m.Body))
 	return m
 }
 
 // dial connects, but does not set up.
-func dial(t *testing.T, grpcAddr string) *client {
-	t.Helper()
+func dial(tb testing.TB, grpcAddr string) *client {
+	tb.Helper()
 	cc, err := grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
-	require.NoError(t, err)
-	c := &client{t: t, cc: cc, pushes: make(chan message, 1000), ended: make(chan error, 1)}
-	t.Cleanup(c.close)
+	require.NoError(tb, err)
+	c := &client{t: tb, cc: cc, pushes: make(chan message, 1000), ended: make(chan error, 1)}
+	tb.Cleanup(c.close)
 	return c
 }
 
@@ -101,8 +101,14 @@ func (c *client) close() {
 	_ = c.cc.Close()
 	c.cc = nil
 	if c.stream != nil {
-		<-c.ended
+		c.t.Log("stream of the client ended:", <-c.ended)
 	}
+}
+
+// pushesClosed returns a channel that has the error with which the stream ended.
+func (c *client) pushesClosed() <-chan error {
+	c.stream = nil // close need not wait for it
+	return c.ended
 }
 
 func (c *client) try(ctx context.Context, typ, body string) (*auto.Payload, error) {
@@ -138,17 +144,17 @@ func (c *client) hosts() []string {
 	return hostsOf(c.t, m)
 }
 
-func hostsOf(t *testing.T, m message) []string {
-	t.Helper()
+func hostsOf(tb testing.TB, m message) []string {
+	tb.Helper()
 	b, err := json.Marshal(m.Body["serviceInfo"])
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var info struct {
 		Hosts []struct {
 			IP       string            `json:"ip"`
 			Metadata map[string]string `json:"metadata"`
 		} `json:"hosts"`
 	}
-	require.NoError(t, json.Unmarshal(b, &info))
+	require.NoError(tb, json.Unmarshal(b, &info))
 	list := []string{}
 	for _, h := range info.Hosts {
 		list = append(list, h.IP+" "+h.Metadata["version"])
@@ -193,7 +199,7 @@ func curl(t *testing.T, method, addr, path, form string, header ...string) (int,
 	defer tr.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Do(r)
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return resp.StatusCode, string(b)
