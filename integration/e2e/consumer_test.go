@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,15 +75,7 @@ func (c *consumer) awaitOn(protocol, what string, wanted func(*resolver.State) b
 	c.stage.t.Helper()
 	ctx, cancel := c.stage.within()
 	defer cancel()
-	reached := errors.New("reached")
-	watch, done := context.WithCancelCause(ctx)
-	defer done(nil)
-	err := c.views[protocol].Watch(watch, func(st *resolver.State) {
-		if wanted(st) {
-			done(reached)
-		}
-	})
-	require.ErrorIs(c.stage.t, err, reached, "%s: waiting for %s", protocol, what)
+	require.NoError(c.stage.t, awaitState(ctx, c.views[protocol], wanted), "%s: waiting for %s", protocol, what)
 }
 
 // sees waits until the consumer knows n instances of each protocol.

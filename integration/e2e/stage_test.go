@@ -30,7 +30,7 @@ type stage struct {
 
 	mu        sync.Mutex // guards what follows
 	facts     judge.Facts
-	protocols map[string]string // of each server's address
+	protocols map[string]string // of each server's address; "" for one that speaks both
 }
 
 var stages atomic.Int64 // makes names unique in the process
@@ -93,8 +93,8 @@ func (s *stage) verdict() *judge.Report {
 	assert.Zero(s.t, report.Misrouted, "misrouted: %s", strings.Join(report.Convictions(5), "\n"))
 	assert.Zero(s.t, report.Late, "attempts under rules or lists that were too old")
 	for i := range log {
-		if a := &log[i]; a.Addr != "" {
-			require.Equal(s.t, a.Protocol, s.protocols[a.Addr], "request %s went to the port of another protocol", a.ID)
+		if spoken := s.protocols[log[i].Addr]; spoken != "" {
+			require.Equal(s.t, spoken, log[i].Protocol, "request %s went to the port of another protocol", log[i].ID)
 		}
 	}
 	return report
