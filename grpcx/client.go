@@ -32,6 +32,8 @@ const protocol = "grpc"
 // not used. Interceptors run outside of the package's own: what they add to the
 // outgoing metadata is seen by the rules.
 //
+// A call waits for the first list of instances, and while its candidates are
+// being connected to, as long as its context allows; give it a deadline.
 // What the context carries (package lane) is sent as metadata. Errors are gRPC
 // statuses, and errors.Is finds the cause: balancer.ErrNoInstance,
 // resolver.ErrUnknownService and the other reasons not to send a call are

@@ -233,6 +233,46 @@ func TestServeAnnouncesLabelsAndTellsItsVersion(t *testing.T) {
 	assert.Equal(t, map[string]string{"version": "v7", "zone": "a", "protocol": "grpc"}, labels)
 }
 
+func TestNoCallFailsWhenServersComeAndLeave(t *testing.T) {
+	w := newWorld(t, "")
+	start := func() *running {
+		return serve(t, w.registry, newGreeting().register, grpcx.WithLinger(200*time.Millisecond))
+	}
+	servers := []*running{start(), start()}
+	_, c := w.dial(t)
+	ctx := calling(t, "")
+
+	var calls, failed atomic.Int64
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := c.Say(ctx, &hello.HelloRequest{}, grpc.WaitForReady(true)); err != nil {
+					failed.Add(1)
+					t.Log(err)
+				}
+				calls.Add(1)
+			}
+		})
+	}
+	for range 3 {
+		servers = append(servers, start())
+		servers[0].stop()
+		require.NoError(t, <-servers[0].done)
+		servers = servers[1:]
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("%d calls while 3 servers were replaced", calls.Load())
+	assert.Zero(t, failed.Load())
+}
+
 func TestServeReportsAListenerThatFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
