@@ -157,6 +157,7 @@ func TestAHeaderOfTheMostTagsIsRead(t *testing.T) {
 func FuzzDecimal(f *testing.F) {
 	f.Add("-0.50", "10")
 	f.Add("2.10", "2.1")
+	f.Add("-0", "0.0")
 	f.Add("1e3", "0x1")
 	grammar := regexp.MustCompile(`\A-?\d+(\.\d+)?\z`)
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -193,6 +194,7 @@ func TestConditionsHold(t *testing.T) {
 		{"when: {header.a: {range: [-1.5, 2.10]}}", "0 -0 -1.5 -1.50 1 2.1 2.10 02.1 2.09 1.999999999999999999999999", "- '' -1.51 -2 2.11 2.1000000000000000000001 3 10 a 1. .5 +1 1e0 0x1 １ 1_0"},
 		{"when: {header.a: {range: ['99999999999999999999', '99999999999999999999.5']}}", "99999999999999999999 99999999999999999999.25", "99999999999999999998.9 99999999999999999999.51 100000000000000000000"},
 		{"when: {header.a: {range: [-20, -3]}}", "-20 -3 -10 -3.0", "-20.1 -2 0 3 20 -100"},
+		{"when: {header.a: {range: [0, 0.0]}}", "0 -0 -0.00 00", "-0.01 0.01"},
 		{"when: {header.a: {prefix: a}, user: u}", "a", "- b"},
 		{"when: {header.a: {prefix: a}, user: {exists: false}}", "", "a b -"},
 		{"when: [{header.a: x}, {header.a: {prefix: 'y'}, path: /p}, {user: v}]", "x y yy", "- z"},

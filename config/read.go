@@ -187,10 +187,8 @@ func (r *reader) field(n *node) *Field {
 	if !r.want(n, scalar) {
 		return nil
 	}
-	if !n.ambiguous() {
-		if f, ok := parseField(n.text); ok {
-			return &f
-		}
+	if f, ok := parseField(n.text); ok {
+		return &f
 	}
 	r.errorf(n.place, codeBadField, "%s is no property of a request: header.NAME, cookie.NAME, query.NAME, path, method, user, lane, tag.NAME, caller.NAME", quote(n.text))
 	return nil
