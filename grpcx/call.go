@@ -19,9 +19,10 @@ import (
 // cell is what the package knows about one call. It travels in the call's
 // context, from the interceptors to the picker.
 //
-// It needs no lock: gRPC makes the attempts of a call one after the other, calls
-// Done of one before it picks for the next, and returns to the interceptor after
-// the first, or in a stream before it retries.
+// It needs no lock: gRPC makes the attempts of a call one after the other, under
+// a lock of its own, and calls Done of one before it picks for the next. The
+// interceptors read it when gRPC has returned; of a stream, which may go on with
+// another attempt then, only if it could not be opened.
 type cell struct {
 	request request
 	skip    skip          // of the current pick
@@ -87,8 +88,10 @@ func (c *cell) explain(ctx context.Context, err error) error {
 	}
 	cause := c.err
 	if errors.Is(cause, resolver.ErrNotReady) {
-		// The call's context has ended; the view knows what it has waited for.
-		if late := c.view.Ready(ctx); late != nil {
+		// gRPC has ended the wait, maybe before ctx; the view knows what it was for.
+		ended, end := context.WithCancelCause(ctx)
+		end(err)
+		if late := c.view.Ready(ended); late != nil {
 			cause = late
 		}
 	}

@@ -22,26 +22,26 @@ const protocol = "grpc"
 
 // NewClient returns a connection to a service of the resolver's namespace and
 // group. Like grpc.NewClient it does no I/O; the first call, or Connect, starts
-// watching the service and connecting to all of its instances. TLS verifies the
-// service's name, unless grpc.WithAuthority says otherwise.
+// watching the service and connecting to all of its instances. The resolver must
+// outlive it.
 //
-// The options must hold transport credentials. A service config (timeouts,
-// retryPolicy) comes in by WithServiceConfig, not by grpc.WithDefaultServiceConfig,
-// which replaces the policy: then every call is FailedPrecondition. A retry goes
-// to another instance of the target that was decided for the call. Proxies of the environment are
-// not used. Interceptors run outside of the package's own: what they add to the
-// outgoing metadata is seen by the rules.
+// The options must hold transport credentials; TLS verifies the service's name,
+// unless grpc.WithAuthority says otherwise. Proxies of the environment are not
+// used. Interceptors run outside of the package's own: what they add to the
+// outgoing metadata is seen by the rules. A service config (timeouts, retries)
+// comes in by [WithServiceConfig]; one by grpc.WithDefaultServiceConfig that does
+// not select the policy "graylane" fails every call with FailedPrecondition.
 //
-// A call waits for the first list of instances, and while its candidates are
-// being connected to, as long as its context allows; give it a deadline.
-// What the context carries (package lane) is sent as metadata. Errors are gRPC
-// statuses, and errors.Is finds the cause: balancer.ErrNoInstance,
-// resolver.ErrUnknownService and the other reasons not to send a call are
-// Unavailable, balancer.ErrUnknownTarget is InvalidArgument, and a call whose
-// context ends before the registry answered has resolver.ErrNotReady. Calls with
-// grpc.WaitForReady wait, until their context ends, wherever waiting can help.
+// What the context carries (package lane) is sent as metadata. A call waits for
+// the first list of instances, and while its candidates are being connected to,
+// as long as its context allows: give it a deadline. A retry goes to another
+// instance of the target that was decided for the call.
 //
-// The resolver must outlive the connection.
+// Errors are gRPC statuses, and errors.Is finds the cause: the reasons not to
+// send a call, such as balancer.ErrNoInstance and resolver.ErrUnknownService, are
+// Unavailable; balancer.ErrUnknownTarget is InvalidArgument; and a call that
+// ended before the registry answered has resolver.ErrNotReady. Calls with
+// grpc.WaitForReady wait wherever waiting can help.
 func NewClient(r *resolver.Resolver, service string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	s := r.Service(service)
 	if err := s.Validate(); err != nil {
@@ -62,8 +62,8 @@ func NewClient(r *resolver.Resolver, service string, opts ...grpc.DialOption) (*
 }
 
 // WithServiceConfig is grpc.WithDefaultServiceConfig with the load balancing
-// policy that NewClient needs; one that the JSON names is replaced. A JSON error
-// is reported by NewClient.
+// policy that [NewClient] needs; one that the JSON names is replaced. What is
+// wrong with the JSON is an error of NewClient.
 func WithServiceConfig(jsonConfig string) grpc.DialOption {
 	var config map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(jsonConfig), &config); err != nil || config == nil {

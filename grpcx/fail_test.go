@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/graylane/graylane/balancer"
@@ -144,6 +145,36 @@ func (s silent) Watch(ctx context.Context, service registry.Service, _ func(regi
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+func TestAWaitForTheFirstListEndsWhenGRPCSaysSo(t *testing.T) {
+	r, err := resolver.New(silent{}, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	shared, err := r.View(r.Service(greeter.Name), "grpc") // the view goes on
+	require.NoError(t, err)
+	defer shared.Close()
+	w := &world{resolver: r}
+
+	_, c := w.dial(t, grpcx.WithServiceConfig(`{"methodConfig": [{"name": [{}], "timeout": "0.05s"}]}`))
+	start := time.Now()
+	_, err = c.Say(calling(t, ""), &hello.HelloRequest{})
+	assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "%v", err)
+	require.ErrorIs(t, err, resolver.ErrNotReady)
+
+	cc, c := w.dial(t)
+	waiting := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		_, err := c.Say(calling(t, ""), &hello.HelloRequest{})
+		waiting <- err
+	})
+	require.Eventually(t, func() bool { return cc.GetState() == connectivity.Connecting }, patience, time.Millisecond)
+	require.NoError(t, cc.Close())
+	err = <-waiting
+	assert.Equal(t, codes.Canceled, status.Code(err), "%v", err)
+	assert.Less(t, time.Since(start), patience/2)
 }
 
 func TestAClosedResolverEndsCalls(t *testing.T) {

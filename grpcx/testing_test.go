@@ -2,9 +2,7 @@ package grpcx_test
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,17 +26,7 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-func TestMain(m *testing.M) {
-	// The environment names a proxy, as it often does. Nobody listens there: what
-	// used it would fail.
-	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
-		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
