@@ -75,6 +75,22 @@ func TestUnacknowledgedPushesAreRepeated(t *testing.T) {
 	assert.Empty(t, c.ids)
 }
 
+func TestASlowClientDoesNotChangeWhenPushesAreRepeated(t *testing.T) {
+	now := time.Now()
+	at := func(s int) time.Time { return now.Add(time.Duration(s) * time.Second) }
+	c := settledConn(now)
+	c.enqueue(push{typ: typeConfigChange, subject: configKey{Name: "d"}})
+	c.drain(now)
+	for s := range 10 { // the repetition of second 5 cannot be sent
+		c.tick(at(s))
+	}
+	types, _ := c.drain(at(10))
+	require.Len(t, types, 1)
+	c.tick(at(17))
+	types, _ = c.drain(at(17))
+	assert.Len(t, types, 1, "7 s after the second sending")
+}
+
 func TestASilentClientIsDetectedAndDropped(t *testing.T) {
 	now := time.Now()
 	c := settledConn(now)

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -370,29 +368,4 @@ func (e *edit) over(in Instance) Instance {
 	maps.Copy(merged, e.metadata)
 	in.Metadata = merged
 	return in
-}
-
-// Instance is one instance of a service, as Nacos holds it.
-type Instance struct {
-	IP   string
-	Port int
-	// Cluster is "DEFAULT" where none was named.
-	Cluster string
-	// Weight is in Nacos's unit: 1 is the usual one.
-	Weight                      float64
-	Healthy, Enabled, Ephemeral bool
-	Metadata                    map[string]string
-
-	// id is what the provider named itself; nobody else has one.
-	id string
-}
-
-// ID returns "ip:port#cluster".
-func (in Instance) ID() string {
-	return net.JoinHostPort(in.IP, strconv.Itoa(in.Port)) + "#" + cmp.Or(in.Cluster, registry.DefaultCluster)
-}
-
-func (in Instance) equal(o Instance) bool {
-	return in.ID() == o.ID() && in.Weight == o.Weight && in.Healthy == o.Healthy && in.Enabled == o.Enabled &&
-		in.Ephemeral == o.Ephemeral && in.id == o.id && maps.Equal(in.Metadata, o.Metadata)
 }

@@ -9,15 +9,6 @@ import (
 	"github.com/graylane/graylane/registry"
 )
 
-// NewInstance returns an instance that is healthy, enabled, ephemeral and of
-// weight 1 in the cluster "DEFAULT".
-func NewInstance(ip string, port int, metadata map[string]string) Instance {
-	return Instance{
-		IP: ip, Port: port, Cluster: registry.DefaultCluster, Weight: 1,
-		Healthy: true, Enabled: true, Ephemeral: true, Metadata: metadata,
-	}
-}
-
 // Register adds an instance that no connection holds, or replaces the one that
 // was added for the same ip:port. It stays until Deregister.
 func (s *Server) Register(svc registry.Service, in Instance) {

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -367,15 +365,4 @@ func (n *naming) names(namespace, group string) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// httpPublisher is who registers an instance without a connection.
-func httpPublisher(in Instance) publisher {
-	return publisher{addr: net.JoinHostPort(in.IP, strconv.Itoa(in.Port)) + "#" + strconv.FormatBool(in.Ephemeral)}
-}
-
-// normal fills in the cluster.
-func (in Instance) normal() Instance {
-	in.Cluster = cmp.Or(in.Cluster, registry.DefaultCluster)
-	return in
 }

@@ -45,6 +45,7 @@ func TestAnEditOutlivesItsInstanceByAMinute(t *testing.T) {
 		n.publish(p, state, off)
 		n.sweeping(59 * time.Second)
 		n.publish(p, state, on)
+		n.sweeping(time.Hour)
 		require.Equal(t, "v2", version(n), "a restart within a minute gets it back")
 
 		n.publish(p, state, off)
