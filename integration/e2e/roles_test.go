@@ -28,6 +28,7 @@ type task struct {
 	Revision string // of the document to wait for
 	Users    int    // how many to find the owners of
 	Version  string // of a provider
+	Dir      string // for what the SDK writes
 }
 
 // play makes this process one of the others.
@@ -37,6 +38,8 @@ func play(role string) error {
 		return fmt.Errorf("e2e: %s: %w", envTask, err)
 	}
 	switch role {
+	case "sdk":
+		return playSDK(t)
 	case "owners":
 		return playOwners(t)
 	}
