@@ -143,7 +143,7 @@ type setupRequest struct {
 	ClientVersion string            `json:"clientVersion"`
 	Tenant        string            `json:"tenant"`
 	Labels        map[string]string `json:"labels"`
-	AbilityTable  *map[string]bool  `json:"abilityTable"`
+	AbilityTable  map[string]any    `json:"abilityTable"` // nil: the client does not negotiate
 }
 
 // RequestBiStream serves the stream on which a client sets up the connection,

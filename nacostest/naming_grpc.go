@@ -348,9 +348,11 @@ type listAnswer struct {
 
 func (s *Server) listServices(_ *conn, r *listRequest) (*listAnswer, error) {
 	names := s.naming.names(r.Namespace, r.GroupName)
-	from := min(len(names), max(0, r.PageNo-1)*max(0, r.PageSize))
-	to := min(len(names), from+max(0, r.PageSize))
-	return &listAnswer{Count: len(names), ServiceNames: names[from:to]}, nil
+	// Both are bounded before they are multiplied: a client may send anything.
+	size := min(max(0, r.PageSize), len(names))
+	page := min(max(1, r.PageNo), len(names)+1)
+	from := min((page-1)*size, len(names))
+	return &listAnswer{Count: len(names), ServiceNames: names[from:min(from+size, len(names))]}, nil
 }
 
 // names returns the services of a group, sorted.
