@@ -67,7 +67,10 @@ var (
 // New returns a client. It does not wait for the network: an error is about the
 // configuration, with every problem joined.
 func New(cfg Config, opts ...Option) (*Client, error) {
-	o, optErr := newOptions(opts)
+	o, err := newOptions(opts)
+	if err := errors.Join(cfg.Validate(), err); err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Client{
 		cfg: cfg, group: o.group, onError: o.onError, stop: stop, ended: ctx.Done(),
@@ -78,12 +81,9 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		OnConfig: c.notified,
 		OnError:  func(err error) { c.report("", err) },
 	})
-	if err != nil || optErr != nil {
+	if err != nil {
 		stop()
-		if session != nil {
-			err = session.Close()
-		}
-		return nil, errors.Join(err, optErr)
+		return nil, err
 	}
 	c.session = session
 	c.done.Go(func() { c.listen(ctx) })
@@ -131,7 +131,7 @@ func checkName(what, v string) error {
 	}
 	for _, r := range v {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-:", r) {
-			return fmt.Errorf("%w: %s %q has %q; allowed are letters, digits and . _ - :", ErrInvalid, what, v, r)
+			return fmt.Errorf("%w: %s %q has %q; allowed are . _ - : letters and digits", ErrInvalid, what, v, r)
 		}
 	}
 	return nil

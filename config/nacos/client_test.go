@@ -4,18 +4,20 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/graylane/graylane/config"
-	"github.com/graylane/graylane/config/nacos"
-	"github.com/graylane/graylane/nacostest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/graylane/graylane/config"
+	confignacos "github.com/graylane/graylane/config/nacos"
+	"github.com/graylane/graylane/nacostest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -50,20 +52,20 @@ func (f *failures) count(part string) int {
 	return strings.Count(f.text, part)
 }
 
-func newClient(t *testing.T, addr string) (*nacos.Client, *failures) {
+func newClient(t *testing.T, addr string) (*confignacos.Client, *failures) {
 	t.Helper()
 	f := &failures{}
-	c, err := nacos.New(nacos.Config{Servers: []string{addr}}, nacos.WithOnError(f.add))
+	c, err := confignacos.New(confignacos.Config{Servers: []string{addr}}, confignacos.WithOnError(f.add))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	return c, f
 }
 
 // watch reports a document until the test ends.
-func watch(t *testing.T, c *nacos.Client, dataID string) <-chan config.Doc {
+func watch(t *testing.T, c *confignacos.Client, dataID string) <-chan config.Doc {
 	t.Helper()
 	docs := make(chan config.Doc, 1000)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	var ended sync.WaitGroup
 	ended.Go(func() { assert.Error(t, c.Watch(ctx, dataID, func(d config.Doc) { docs <- d })) })
 	t.Cleanup(func() {
@@ -94,11 +96,11 @@ func drop(typ string) func(nacostest.Request) nacostest.Action {
 }
 
 func TestConfigOptionsAndNamesAreChecked(t *testing.T) {
-	_, err := nacos.New(nacos.Config{}, nacos.WithGroup("a b"))
+	_, err := confignacos.New(confignacos.Config{}, confignacos.WithGroup("a b"))
 	require.ErrorContains(t, err, "nacos servers: want 1 to 64")
 	require.ErrorContains(t, err, `group "a b" has ' '`)
-	_, err = nacos.New(nacos.Config{Servers: []string{"127.0.0.1:1"}}, nacos.WithGroup(""))
-	require.ErrorIs(t, err, nacos.ErrInvalid)
+	_, err = confignacos.New(confignacos.Config{Servers: []string{"127.0.0.1:1"}}, confignacos.WithGroup(""))
+	require.ErrorIs(t, err, confignacos.ErrInvalid)
 
 	c, _ := newClient(t, "127.0.0.1:1")
 	for dataID, want := range map[string]string{
@@ -108,9 +110,9 @@ func TestConfigOptionsAndNamesAreChecked(t *testing.T) {
 		"cipher-kms-aes-256-x":   "encrypts",
 	} {
 		err := c.Watch(t.Context(), dataID, func(config.Doc) { assert.Fail(t, "called") })
-		require.ErrorIs(t, err, nacos.ErrInvalid)
+		require.ErrorIs(t, err, confignacos.ErrInvalid)
 		require.ErrorContains(t, err, want)
-		require.ErrorIs(t, c.Publish(t.Context(), dataID, []byte("x"), ""), nacos.ErrInvalid)
+		require.ErrorIs(t, c.Publish(t.Context(), dataID, []byte("x"), ""), confignacos.ErrInvalid)
 	}
 	require.ErrorContains(t, c.Publish(t.Context(), id, nil, ""), "without content")
 }
@@ -124,15 +126,15 @@ func TestClientIsNotReadyWithoutAServer(t *testing.T) {
 	_, ok := c.LocalAddr()
 	assert.False(t, ok)
 	require.NoError(t, c.Close())
-	require.ErrorIs(t, c.Ready(t.Context()), nacos.ErrClosed)
-	require.ErrorIs(t, c.Watch(t.Context(), id, func(config.Doc) {}), nacos.ErrClosed)
-	require.ErrorIs(t, c.Publish(t.Context(), id, []byte("x"), ""), nacos.ErrClosed)
+	require.ErrorIs(t, c.Ready(t.Context()), confignacos.ErrClosed)
+	require.ErrorIs(t, c.Watch(t.Context(), id, func(config.Doc) {}), confignacos.ErrClosed)
+	require.ErrorIs(t, c.Publish(t.Context(), id, []byte("x"), ""), confignacos.ErrClosed)
 }
 
 func TestPlainServerIsNotTakenForTLS(t *testing.T) {
 	srv := nacostest.Run(t)
 	f := &failures{}
-	c, err := nacos.New(nacos.Config{Servers: []string{srv.Addr()}, TLS: &tls.Config{MinVersion: tls.VersionTLS13}}, nacos.WithOnError(f.add))
+	c, err := confignacos.New(confignacos.Config{Servers: []string{srv.Addr()}, TLS: &tls.Config{MinVersion: tls.VersionTLS13}}, confignacos.WithOnError(f.add))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, c.Close()) }()
 	require.Eventually(t, func() bool { return f.count("tls: first record does not look like a TLS handshake") == 1 }, patience, time.Millisecond)
@@ -187,7 +189,7 @@ func TestNotificationDuringAReadIsReadAgain(t *testing.T) {
 	assert.Equal(t, "absent ", next(t, docs, patience))
 	require.Eventually(t, func() bool { return srv.Listeners(config.DefaultGroup, id) == 1 }, patience, time.Millisecond)
 	for i := range 200 {
-		srv.Publish(config.DefaultGroup, id, fmt.Sprint(i))
+		srv.Publish(config.DefaultGroup, id, strconv.Itoa(i))
 	}
 	last := ""
 	for last != "present 199" {
@@ -288,10 +290,10 @@ func TestGroupAndNamespaceSeparateDocuments(t *testing.T) {
 	srv := nacostest.Run(t)
 	srv.Publish("G2", id, "of G2")
 	srv.Publish(config.DefaultGroup, id, "of GRAY")
-	other, err := nacos.New(nacos.Config{Servers: []string{srv.Addr()}}, nacos.WithGroup("G2"))
+	other, err := confignacos.New(confignacos.Config{Servers: []string{srv.Addr()}}, confignacos.WithGroup("G2"))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, other.Close()) })
-	dev, err := nacos.New(nacos.Config{Servers: []string{srv.Addr()}, Namespace: "dev"})
+	dev, err := confignacos.New(confignacos.Config{Servers: []string{srv.Addr()}, Namespace: "dev"})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, dev.Close()) })
 	assert.Equal(t, "present of G2", next(t, watch(t, other, id), patience))
@@ -312,5 +314,5 @@ func TestCloseWithAHungServerIsQuick(t *testing.T) {
 	require.NoError(t, c.Close())
 	require.NoError(t, c.Close())
 	assert.Less(t, time.Since(start), time.Second)
-	require.ErrorIs(t, <-ended, nacos.ErrClosed)
+	require.ErrorIs(t, <-ended, confignacos.ErrClosed)
 }

@@ -3,24 +3,25 @@ package nacos_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/graylane/graylane/config"
-	"github.com/graylane/graylane/config/nacos"
+	confignacos "github.com/graylane/graylane/config/nacos"
 	"github.com/graylane/graylane/nacostest"
 )
 
 func ExampleNew() {
 	srv, err := nacostest.Start() // stands in for a Nacos at 127.0.0.1:8848
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer srv.Close()
 
-	client, err := nacos.New(nacos.Config{Servers: []string{srv.Addr()}})
+	client, err := confignacos.New(confignacos.Config{Servers: []string{srv.Addr()}})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer func() { _ = client.Close() }()
 
@@ -28,7 +29,8 @@ func ExampleNew() {
 	defer cancel()
 	doc := config.ServiceDocID("user")
 	if err := client.Publish(ctx, doc, []byte("gray: v1\nservice: user\n"), ""); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	err = client.Watch(ctx, doc, func(d config.Doc) {
 		fmt.Printf("%s", d.Content)

@@ -32,7 +32,7 @@ func (c *Client) Publish(ctx context.Context, dataID string, content []byte, cas
 	if err != nil {
 		return closed(err)
 	}
-	err = conn.Publish(ctx, c.key(dataID), string(content), casMD5, kinds[path.Ext(dataID)])
+	err = conn.Publish(ctx, c.key(dataID), string(content), casMD5, kind(dataID))
 	var refused *nacosconn.ServerError
 	if casMD5 != "" && errors.As(err, &refused) {
 		return c.conflict(ctx, conn, dataID, casMD5, err)
@@ -40,8 +40,16 @@ func (c *Client) Publish(ctx context.Context, dataID string, content []byte, cas
 	return err
 }
 
-// kinds are Nacos's names of formats, by file extension; its console colors them.
-var kinds = map[string]string{".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+// kind is Nacos's name of the document's format; its console colors it.
+func kind(dataID string) string {
+	switch path.Ext(dataID) {
+	case ".yaml", ".yml":
+		return "yaml"
+	case ".json":
+		return "json"
+	}
+	return ""
+}
 
 // conflict finds out whether Nacos refused because somebody else has changed the
 // document: servers say so in different words, so we look.

@@ -98,10 +98,10 @@ func digest(content string) string {
 // hold remembers the server's digest of what we hold. The listener asks about a
 // document only after this: from then on a change is either notified or seen by
 // the comparison of digests.
-func (c *Client) hold(dataID, md5 string) {
+func (c *Client) hold(dataID, sum string) {
 	c.mu.Lock()
 	_, known := c.held[dataID]
-	c.held[dataID] = md5
+	c.held[dataID] = sum
 	c.mu.Unlock()
 	if known {
 		return

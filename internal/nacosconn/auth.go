@@ -35,10 +35,12 @@ func UserPassword(user, password string) Credentials {
 	return &userPassword{user: user, password: password, turn: make(chan struct{}, 1)}
 }
 
-// loginPaths are where servers take a login: Nacos 2, Nacos 3.
-var loginPaths = []string{"/nacos/v1/auth/users/login", "/nacos/v3/auth/user/login"}
+const (
+	loginPath   = "/nacos/v1/auth/users/login" // Nacos 2
+	loginPathV3 = "/nacos/v3/auth/user/login"  // Nacos 3
 
-const maxLoginAnswer = 64 << 10 // bytes
+	maxLoginAnswer = 64 << 10 // bytes
+)
 
 type userPassword struct {
 	user, password string
@@ -59,6 +61,7 @@ func (u *userPassword) valid() map[string]string {
 	return u.headers
 }
 
+// Headers implements [Credentials].
 func (u *userPassword) Headers(ctx context.Context, e Endpoint) (map[string]string, error) {
 	if h := u.valid(); h != nil {
 		return h, nil
@@ -75,6 +78,7 @@ func (u *userPassword) Headers(ctx context.Context, e Endpoint) (map[string]stri
 	return u.login(ctx, e)
 }
 
+// Refresh implements [Credentials].
 func (u *userPassword) Refresh(ctx context.Context, e Endpoint) error {
 	u.mu.Lock()
 	u.headers = nil
@@ -84,39 +88,35 @@ func (u *userPassword) Refresh(ctx context.Context, e Endpoint) error {
 }
 
 func (u *userPassword) login(ctx context.Context, e Endpoint) (map[string]string, error) {
-	transport := &http.Transport{TLSClientConfig: e.TLS, DisableKeepAlives: true}
-	client := &http.Client{Transport: transport}
-	scheme := "http://"
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: e.TLS, DisableKeepAlives: true}}
+	base := "http://" + e.Addr
 	if e.TLS != nil {
-		scheme = "https://"
+		base = "https://" + e.Addr
 	}
 	form := url.Values{"username": {u.user}, "password": {u.password}}.Encode()
-	for i, path := range loginPaths {
-		status, body, err := post(ctx, client, scheme+e.Addr+path, form)
-		if err != nil {
-			return nil, fmt.Errorf("login of user %q: %w", u.user, err)
-		}
-		if (status == http.StatusNotFound || status == http.StatusGone) && i+1 < len(loginPaths) {
-			continue
-		}
-		var token struct {
-			AccessToken string `json:"accessToken"`
-			TTL         int64  `json:"tokenTtl"` // seconds
-		}
-		if status != http.StatusOK {
-			return nil, fmt.Errorf("login of user %q refused: status %d: %.200s", u.user, status, body)
-		}
-		if err := json.Unmarshal(body, &token); err != nil || token.AccessToken == "" {
-			return nil, fmt.Errorf("login of user %q: the answer holds no token: %.200s", u.user, body)
-		}
-		headers := map[string]string{"accessToken": token.AccessToken}
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.headers = headers
-		u.renew = time.Now().Add(time.Duration(token.TTL) * time.Second * 4 / 5)
-		return headers, nil
+	status, body, err := post(ctx, client, base+loginPath, form)
+	if err == nil && (status == http.StatusNotFound || status == http.StatusGone) {
+		status, body, err = post(ctx, client, base+loginPathV3, form)
 	}
-	panic("unreachable: the last path is answered")
+	if err != nil {
+		return nil, fmt.Errorf("login of user %q: %w", u.user, err)
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("login of user %q refused: status %d: %.200s", u.user, status, body)
+	}
+	var token struct {
+		AccessToken string `json:"accessToken"`
+		TTL         int64  `json:"tokenTtl"` // seconds
+	}
+	if err := json.Unmarshal(body, &token); err != nil || token.AccessToken == "" {
+		return nil, fmt.Errorf("login of user %q: the answer holds no token", u.user)
+	}
+	headers := map[string]string{"accessToken": token.AccessToken}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.headers = headers
+	u.renew = time.Now().Add(time.Duration(token.TTL) * time.Second * 4 / 5)
+	return headers, nil
 }
 
 func post(ctx context.Context, client *http.Client, to, form string) (status int, body []byte, err error) {

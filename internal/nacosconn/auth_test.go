@@ -42,8 +42,8 @@ func TestUserLogsInOnceAtEitherGeneration(t *testing.T) {
 		for range 8 {
 			all.Go(func() {
 				h, err := c.Headers(t.Context(), e)
-				assert.NoError(t, err)
 				assert.Equal(t, map[string]string{"accessToken": "secret"}, h)
+				assert.NoError(t, err)
 			})
 		}
 		all.Wait()

@@ -11,8 +11,8 @@ import (
 
 func TestBackoffDoublesUpToItsCapWithJitter(t *testing.T) {
 	var b Backoff
-	for _, most := range []time.Duration{50, 100, 200, 400, 800, 1600, 3200, 5000, 5000} {
-		most *= time.Millisecond
+	for _, ms := range []int{50, 100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+		most := time.Duration(ms) * time.Millisecond
 		d := b.Next()
 		assert.LessOrEqual(t, d, most)
 		assert.GreaterOrEqual(t, d, most/2)

@@ -39,10 +39,10 @@ type Config struct {
 }
 
 // Public reports whether the namespace is the one that Nacos calls public.
-func (c *Config) Public() bool { return c.Namespace == "" || c.Namespace == "public" }
+func (c Config) Public() bool { return c.Namespace == "" || c.Namespace == "public" }
 
 // Validate reports every problem of the config, joined.
-func (c *Config) Validate() error {
+func (c Config) Validate() error {
 	_, _, err := c.checked()
 	return err
 }

@@ -1,7 +1,7 @@
 package nacosconn
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,7 +27,7 @@ func TestServersAreReadAsHostAndHTTPPort(t *testing.T) {
 func TestConfigIsRefusedWithEveryProblem(t *testing.T) {
 	labels := map[string]string{"module": "x", "source": "x"}
 	for i := range MaxLabels {
-		labels[fmt.Sprint(i)] = ""
+		labels[strconv.Itoa(i)] = ""
 	}
 	_, err := Open(Config{
 		Servers:   []string{"http://nacos:8848", "nacos:0", "nacos:64536", "nacos:x", ":8848", "a:b:c", ""},

@@ -47,7 +47,7 @@ type listenAnswer struct {
 func (*listenAnswer) typeName() string { return "ConfigChangeBatchListenResponse" }
 
 // Key returns the full name of a document in the connection's namespace.
-func (c *Config) Key(group, dataID string) ConfigKey {
+func (c Config) Key(group, dataID string) ConfigKey {
 	k := ConfigKey{DataID: dataID, Group: group, Tenant: c.Namespace}
 	if c.Public() {
 		k.Tenant = ""

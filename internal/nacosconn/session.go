@@ -172,7 +172,8 @@ func (s *Session) run(ctx context.Context) {
 			s.failed(to, err)
 			next = (next + 1) % len(s.servers)
 			to = s.servers[next]
-			if tried++; tried%len(s.servers) == 0 {
+			tried++
+			if tried%len(s.servers) == 0 {
 				Pause(ctx, nil, backoff.Next())
 			}
 			continue

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/graylane/graylane/nacostest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/nacostest"
 )
 
 func TestSessionIntroducesItself(t *testing.T) {

@@ -33,7 +33,7 @@ type Topic[In, Out any] struct {
 // NewTopics returns topics whose loop is run. It returns when its context ends,
 // after cleaning up; it is called again if somebody watches the key by then.
 func NewTopics[K comparable, In, Out any](run func(context.Context, K, *Topic[In, Out])) *Topics[K, In, Out] {
-	base, stop := context.WithCancel(context.Background())
+	base, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls it
 	t := &Topics[K, In, Out]{stop: stop, ended: base.Done(), live: make(map[K]*Topic[In, Out])}
 	t.start = func(k K, p *Topic[In, Out]) {
 		t.done.Go(func() {

@@ -110,7 +110,7 @@ func TestSlowWatcherGetsTheLatest(t *testing.T) {
 		close(block)
 		synctest.Wait()
 		cancel()
-		<-ended
+		require.ErrorIs(t, <-ended, context.Canceled)
 		assert.Equal(t, 0, <-got)
 		assert.Equal(t, 4, <-got)
 		assert.Empty(t, got)

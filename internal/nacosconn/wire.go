@@ -2,6 +2,7 @@ package nacosconn
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -75,9 +76,9 @@ type Host struct {
 func (i *ServiceInfo) check() error {
 	switch {
 	case i == nil:
-		return fmt.Errorf("no serviceInfo")
+		return errors.New("no serviceInfo")
 	case i.Name == "" || i.GroupName == "":
-		return fmt.Errorf("serviceInfo without a name")
+		return errors.New("serviceInfo without a name")
 	case i.Hosts == nil:
 		return fmt.Errorf("serviceInfo of %s without hosts", i.Name)
 	}

@@ -3,18 +3,20 @@ package nacos_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/graylane/graylane/nacostest"
-	"github.com/graylane/graylane/registry"
-	"github.com/graylane/graylane/registry/nacos"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/graylane/graylane/nacostest"
+	"github.com/graylane/graylane/registry"
+	registrynacos "github.com/graylane/graylane/registry/nacos"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,20 +56,20 @@ func (f *failures) count(part string) int {
 	return n
 }
 
-func newClient(t *testing.T, addr string) (*nacos.Client, *failures) {
+func newClient(t *testing.T, addr string) (*registrynacos.Client, *failures) {
 	t.Helper()
 	f := &failures{}
-	c, err := nacos.New(nacos.Config{Servers: []string{addr}}, nacos.WithOnError(f.add))
+	c, err := registrynacos.New(registrynacos.Config{Servers: []string{addr}}, registrynacos.WithOnError(f.add))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	return c, f
 }
 
 // watch reports the lists of a service until the test ends.
-func watch(t *testing.T, c *nacos.Client, s registry.Service) <-chan registry.Update {
+func watch(t *testing.T, c *registrynacos.Client, s registry.Service) <-chan registry.Update {
 	t.Helper()
 	updates := make(chan registry.Update, 1000)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	var ended sync.WaitGroup
 	ended.Go(func() { assert.Error(t, c.Watch(ctx, s, func(u registry.Update) { updates <- u })) })
 	t.Cleanup(func() {
@@ -105,17 +107,15 @@ func awaitServer(t *testing.T, srv *nacostest.Server, n int) []nacostest.Instanc
 
 func drop(types ...string) func(nacostest.Request) nacostest.Action {
 	return func(r nacostest.Request) nacostest.Action {
-		for _, typ := range types {
-			if r.Type == typ {
-				return nacostest.Drop()
-			}
+		if slices.Contains(types, r.Type) {
+			return nacostest.Drop()
 		}
 		return nacostest.Pass()
 	}
 }
 
 func TestConfigAndNamesAreChecked(t *testing.T) {
-	_, err := nacos.New(nacos.Config{})
+	_, err := registrynacos.New(registrynacos.Config{})
 	require.ErrorContains(t, err, "nacos servers: want 1 to 64")
 
 	c, _ := newClient(t, nacostest.Run(t).Addr())
@@ -146,7 +146,7 @@ func TestConfigAndNamesAreChecked(t *testing.T) {
 
 func TestNumberOfInstancesIsBounded(t *testing.T) {
 	c, _ := newClient(t, "127.0.0.1:1")
-	for i := range nacos.MaxInstances {
+	for i := range registrynacos.MaxInstances {
 		in := registry.NewInstance("10.0.0.1:80")
 		in.Cluster = "c" + strings.Repeat("x", i)
 		_, err := c.Register(t.Context(), user, in)

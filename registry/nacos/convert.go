@@ -6,9 +6,10 @@ import (
 	"maps"
 	"net/netip"
 
+	"github.com/nacos-group/nacos-sdk-go/v2/model"
+
 	"github.com/graylane/graylane/internal/nacosconn"
 	"github.com/graylane/graylane/registry"
-	"github.com/nacos-group/nacos-sdk-go/v2/model"
 )
 
 // maxReported is the most unusable hosts of one list that an error spells out.
@@ -26,7 +27,8 @@ func instances(hosts []nacosconn.Host) ([]registry.Instance, error) {
 			list = append(list, in)
 			continue
 		}
-		if bad++; bad <= maxReported {
+		bad++
+		if bad <= maxReported {
 			errs = append(errs, err)
 		}
 	}

@@ -3,24 +3,25 @@ package nacos_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/graylane/graylane/nacostest"
 	"github.com/graylane/graylane/registry"
-	"github.com/graylane/graylane/registry/nacos"
+	registrynacos "github.com/graylane/graylane/registry/nacos"
 )
 
 func ExampleNew() {
 	srv, err := nacostest.Start() // stands in for a Nacos at 127.0.0.1:8848
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer srv.Close()
 
-	client, err := nacos.New(nacos.Config{Servers: []string{srv.Addr()}})
+	client, err := registrynacos.New(registrynacos.Config{Servers: []string{srv.Addr()}})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer func() { _ = client.Close() }()
 
@@ -30,10 +31,12 @@ func ExampleNew() {
 	in.Metadata = map[string]string{registry.KeyVersion: "v2"}
 	r, err := client.Register(ctx, registry.Service{Name: "user"}, in)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := r.Ready(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	err = client.Watch(ctx, registry.Service{Name: "user"}, func(u registry.Update) {
 		for i := range u.Instances {

@@ -6,9 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nacos-group/nacos-sdk-go/v2/model"
+
 	"github.com/graylane/graylane/internal/nacosconn"
 	"github.com/graylane/graylane/registry"
-	"github.com/nacos-group/nacos-sdk-go/v2/model"
 )
 
 // verifyEvery is how often, give or take a fifth, we look whether the registry

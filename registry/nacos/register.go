@@ -59,6 +59,7 @@ type registration struct {
 	closed   bool   // it is no longer in the desired set
 }
 
+// Instance implements [registry.Registration].
 func (r *registration) Instance() registry.Instance {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
@@ -67,6 +68,7 @@ func (r *registration) Instance() registry.Instance {
 	return in
 }
 
+// State implements [registry.Registration].
 func (r *registration) State() registry.State {
 	select {
 	case <-r.p.client.ended:
@@ -84,6 +86,7 @@ func (r *registration) State() registry.State {
 	return registry.Pending
 }
 
+// Ready implements [registry.Registration].
 func (r *registration) Ready(ctx context.Context) error {
 	return r.p.await(ctx, r.id, func() (bool, error) {
 		if r.closed {
@@ -93,6 +96,7 @@ func (r *registration) Ready(ctx context.Context) error {
 	})
 }
 
+// Update implements [registry.Registration].
 func (r *registration) Update(ctx context.Context, in registry.Instance) error {
 	p := r.p
 	p.mu.Lock()
@@ -113,6 +117,7 @@ func (r *registration) Update(ctx context.Context, in registry.Instance) error {
 	return r.Ready(ctx)
 }
 
+// Close implements [registry.Registration].
 func (r *registration) Close(ctx context.Context) error {
 	p := r.p
 	p.mu.Lock()

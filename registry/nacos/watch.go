@@ -76,7 +76,7 @@ func (c *Client) follow(ctx context.Context, s registry.Service, w *watched) {
 func (f *follower) subscribe(ctx context.Context, conn *nacosconn.Conn) bool {
 	f.takePushed() // of the last connection: older than the answer will be
 	for {
-		err := f.ask(ctx, conn, conn.Subscribe)
+		err := f.ask(ctx, conn.Subscribe)
 		if err == nil {
 			f.backoff.Reset()
 			return true
@@ -105,7 +105,7 @@ func (f *follower) stay(ctx context.Context, conn *nacosconn.Conn) {
 		case info := <-f.watched.In():
 			f.publish(info, registry.Pushed)
 		case <-again.C:
-			if err := f.ask(ctx, conn, conn.Query); err != nil && ctx.Err() == nil {
+			if err := f.ask(ctx, conn.Query); err != nil && ctx.Err() == nil {
 				f.client.report(f.service, err)
 			}
 			again.Reset(nacosconn.Jitter(reconcileEvery))
@@ -128,8 +128,8 @@ func (f *follower) unsubscribe(ctx context.Context, conn *nacosconn.Conn) {
 
 // ask reads the list. Answers come from a cache of the server that lags a change
 // by 0.6 s: one that was asked for before the last push is dropped.
-func (f *follower) ask(ctx context.Context, conn *nacosconn.Conn,
-	request func(context.Context, string, string) (nacosconn.ServiceInfo, error),
+func (f *follower) ask(
+	ctx context.Context, request func(ctx context.Context, group, service string) (nacosconn.ServiceInfo, error),
 ) error {
 	f.takePushed()
 	pushes := f.watched.Puts()

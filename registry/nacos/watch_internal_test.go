@@ -5,11 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/graylane/graylane/internal/nacosconn"
 	"github.com/graylane/graylane/nacostest"
 	"github.com/graylane/graylane/registry"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func list(ips ...string) nacosconn.ServiceInfo {
@@ -49,14 +50,14 @@ func TestAnswersNeverOverruleANewerPush(t *testing.T) {
 			return registry.Update{}
 		}
 	}
-	require.NoError(t, f.ask(t.Context(), nil, answer(func() { f.watched.Put(list("10.0.0.2")) }, list("10.0.0.1"))))
+	require.NoError(t, f.ask(t.Context(), answer(func() { f.watched.Put(list("10.0.0.2")) }, list("10.0.0.1"))))
 	f.takePushed()
 	u := next()
 	assert.Equal(t, registry.Pushed, u.Origin)
 	assert.Equal(t, "10.0.0.2:80", u.Instances[0].Addr)
 
 	f.watched.Put(list("10.0.0.3"))
-	require.NoError(t, f.ask(t.Context(), nil, answer(func() { assert.Equal(t, "10.0.0.3:80", next().Instances[0].Addr) }, list())))
+	require.NoError(t, f.ask(t.Context(), answer(func() { assert.Equal(t, "10.0.0.3:80", next().Instances[0].Addr) }, list())))
 	u = next()
 	assert.Equal(t, registry.Reconciled, u.Origin, "an answer that was asked for after the push counts")
 	assert.Empty(t, u.Instances)

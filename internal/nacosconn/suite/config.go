@@ -5,18 +5,21 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/graylane/graylane/config"
-	confignacos "github.com/graylane/graylane/config/nacos"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/config"
+	confignacos "github.com/graylane/graylane/config/nacos"
 )
 
 // Config runs the config center's part against the server whose HTTP API is at
 // addr.
 func Config(t *testing.T, addr string) {
+	t.Helper()
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, operator, consumer *confignacos.Client, addr string)
@@ -61,6 +64,7 @@ func holds(content string) func(config.Doc) bool {
 }
 
 func docLife(t *testing.T, operator, consumer *confignacos.Client, addr string) {
+	t.Helper()
 	id := unique("life") + ".yaml"
 	docs := watchDoc(t, consumer, id)
 	docs.await(t, "absence", absent)
@@ -77,6 +81,7 @@ func docLife(t *testing.T, operator, consumer *confignacos.Client, addr string) 
 }
 
 func docExists(t *testing.T, operator, consumer *confignacos.Client, addr string) {
+	t.Helper()
 	id := unique("exists")
 	require.NoError(t, operator.Publish(within(t), id, []byte("here"), ""))
 	// A server may need a moment until it reads what it has just stored.
@@ -86,6 +91,7 @@ func docExists(t *testing.T, operator, consumer *confignacos.Client, addr string
 }
 
 func docBurst(t *testing.T, operator, consumer *confignacos.Client, addr string) {
+	t.Helper()
 	id := unique("burst")
 	docs := watchDoc(t, consumer, id)
 	docs.await(t, "absence", absent)
@@ -102,6 +108,7 @@ func docBurst(t *testing.T, operator, consumer *confignacos.Client, addr string)
 }
 
 func docConflict(t *testing.T, operator, consumer *confignacos.Client, addr string) {
+	t.Helper()
 	id := unique("conflict")
 	docs := watchDoc(t, consumer, id)
 	require.NoError(t, operator.Publish(within(t), id, []byte("1"), ""))
@@ -114,6 +121,7 @@ func docConflict(t *testing.T, operator, consumer *confignacos.Client, addr stri
 }
 
 func publishFigures(t *testing.T, operator, consumer *confignacos.Client, addr string) {
+	t.Helper()
 	id := unique("figures")
 	docs := watchDoc(t, consumer, id)
 	docs.await(t, "absence", absent)
@@ -122,7 +130,7 @@ func publishFigures(t *testing.T, operator, consumer *confignacos.Client, addr s
 		start := time.Now()
 		require.NoError(t, operator.Publish(within(t), id, fmt.Append(nil, i), ""))
 		answered := time.Now()
-		docs.await(t, "the change", holds(fmt.Sprint(i)))
+		docs.await(t, "the change", holds(strconv.Itoa(i)))
 		calls = append(calls, answered.Sub(start))
 		seen = append(seen, time.Since(start))
 		after = append(after, time.Since(answered))

@@ -5,14 +5,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/graylane/graylane/registry"
-	registrynacos "github.com/graylane/graylane/registry/nacos"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/registry"
+	registrynacos "github.com/graylane/graylane/registry/nacos"
 )
 
 // Registry runs the registry's part against the server whose HTTP API is at addr.
 func Registry(t *testing.T, addr string) {
+	t.Helper()
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *registrynacos.Client, *registrynacos.Client)
@@ -75,14 +77,16 @@ func lists(want map[string]string) func(registry.Update) bool {
 	return func(u registry.Update) bool { return assert.ObjectsAreEqual(want, versions(u)) }
 }
 
-var none = lists(map[string]string{})
+func none(u registry.Update) bool { return len(u.Instances) == 0 }
 
 func unknownService(t *testing.T, _, consumer *registrynacos.Client) {
+	t.Helper()
 	updates := watchService(t, consumer, registry.Service{Name: unique("unknown")})
 	updates.await(t, "the empty list", none)
 }
 
 func instanceLife(t *testing.T, provider, consumer *registrynacos.Client) {
+	t.Helper()
 	s := registry.Service{Name: unique("life"), Group: "G1"}
 	updates := watchService(t, consumer, s)
 	updates.await(t, "the empty list", none)
@@ -107,6 +111,7 @@ func instanceLife(t *testing.T, provider, consumer *registrynacos.Client) {
 }
 
 func severalInstances(t *testing.T, provider, consumer *registrynacos.Client) {
+	t.Helper()
 	s := registry.Service{Name: unique("several")}
 	updates := watchService(t, consumer, s)
 	a := register(t, provider, s, labelled("10.0.0.1:80", "v1"))
@@ -126,6 +131,7 @@ func severalInstances(t *testing.T, provider, consumer *registrynacos.Client) {
 }
 
 func disabledInstance(t *testing.T, provider, consumer *registrynacos.Client) {
+	t.Helper()
 	s := registry.Service{Name: unique("disabled")}
 	updates := watchService(t, consumer, s)
 	in := labelled("10.0.0.1:80", "v1")
@@ -137,6 +143,7 @@ func disabledInstance(t *testing.T, provider, consumer *registrynacos.Client) {
 }
 
 func twoWatchers(t *testing.T, provider, consumer *registrynacos.Client) {
+	t.Helper()
 	s := registry.Service{Name: unique("watchers")}
 	one := watchService(t, consumer, s)
 	one.await(t, "the empty list", none)
@@ -158,6 +165,7 @@ func twoWatchers(t *testing.T, provider, consumer *registrynacos.Client) {
 }
 
 func clientGone(t *testing.T, provider, consumer *registrynacos.Client) {
+	t.Helper()
 	s := registry.Service{Name: unique("gone")}
 	updates := watchService(t, consumer, s)
 	r := register(t, provider, s, labelled("10.0.0.1:80", "v1"))
@@ -172,6 +180,7 @@ func clientGone(t *testing.T, provider, consumer *registrynacos.Client) {
 }
 
 func registerFigures(t *testing.T, provider, consumer *registrynacos.Client) {
+	t.Helper()
 	const rounds = 10
 	var calls, seen []time.Duration
 	for range rounds {

@@ -38,7 +38,7 @@ type log[T any] struct{ reports chan T }
 func watch[T any](t *testing.T, run func(context.Context, func(T)) error) *log[T] {
 	t.Helper()
 	l := &log[T]{make(chan T, 1000)}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, func(v T) { l.reports <- v }) }()
 	t.Cleanup(func() {

@@ -3,9 +3,10 @@ package suite_test
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/graylane/graylane/internal/nacosconn/suite"
 	"github.com/graylane/graylane/nacostest"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
