@@ -22,7 +22,9 @@ type oldServer struct {
 	forbidden int64 // other requests that are forbidden
 	checks    atomic.Int64
 	others    atomic.Int64
-	token     atomic.Value // the last request's
+	token     atomic.Value    // the last request's
+	asks      []*auto.Payload // sent to the client once it has introduced itself
+	replies   chan *auto.Payload
 }
 
 func (o *oldServer) run(t *testing.T) string {
@@ -63,10 +65,20 @@ func (o *oldServer) Request(_ context.Context, p *auto.Payload) (*auto.Payload, 
 }
 
 func (o *oldServer) RequestBiStream(s auto.BiRequestStream_RequestBiStreamServer) error {
-	for {
-		if _, err := s.Recv(); err != nil {
+	if _, err := s.Recv(); err != nil {
+		return err
+	}
+	for _, p := range o.asks {
+		if err := s.Send(p); err != nil {
 			return err
 		}
+	}
+	for {
+		p, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		o.replies <- p
 	}
 }
 

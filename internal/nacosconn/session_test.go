@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	auto "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/graylane/graylane/nacostest"
 )
@@ -252,4 +254,30 @@ func TestPushesOfALostConnectionAreDropped(t *testing.T) {
 	require.NotSame(t, c, connected(t, s))
 	s.deliver(c, &push{service: &ServiceInfo{}})
 	assert.EqualValues(t, 1, lists.Load())
+}
+
+func TestRequestsOfTheServerAreAnsweredInOrder(t *testing.T) {
+	asks := []struct{ typ, body, id, reply string }{
+		{typeDetection, `{"requestId":"1"}`, "1", "ClientDetectionResponse"},
+		{typeServiceChange, realPush, "7", "NotifySubscriberResponse"},
+		{typeServiceChange, `{"requestId":"2","serviceInfo":{}}`, "2", "NotifySubscriberResponse"},
+		{typeConfigChange, `{"requestId":"3","dataId":"d","group":"g"}`, "3", "ConfigChangeNotifyResponse"},
+		{"NewRequest", `{"requestId":"4"}`, "4", "NewResponse"},
+	}
+	old := &oldServer{replies: make(chan *auto.Payload, len(asks))}
+	for _, a := range asks {
+		old.asks = append(old.asks, &auto.Payload{Metadata: &auto.Metadata{Type: a.typ}, Body: &anypb.Any{Value: []byte(a.body)}})
+	}
+	var seen errorsOf
+	open(t, Config{Servers: []string{old.run(t)}}, ModuleNaming, Handler{OnError: seen.add})
+	for _, a := range asks {
+		select {
+		case p := <-old.replies:
+			assert.Equal(t, a.reply, p.GetMetadata().GetType())
+			assert.JSONEq(t, `{"resultCode":200,"errorCode":0,"success":true,"message":"","requestId":"`+a.id+`"}`, string(p.GetBody().GetValue()))
+		case <-time.After(patience):
+			require.FailNow(t, "no reply to "+a.typ)
+		}
+	}
+	assert.Len(t, seen.all(), 2, "what could not be read is reported: %v", seen.all())
 }
