@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
@@ -100,4 +101,11 @@ func TestACallErrorHasAStatusAndAllItsCauses(t *testing.T) {
 			assert.Equal(t, test.text, s.Message())
 		})
 	}
+}
+
+func TestAValueThatGRPCRefusesStaysBehind(t *testing.T) {
+	ctx, c := newCell(lane.With(lane.WithUser(t.Context(), "用户"), "blue"), "/a.B/C")
+	md, _ := metadata.FromOutgoingContext(ctx)
+	assert.Equal(t, metadata.MD{"x-gray-lane": {"blue"}}, md)
+	assert.Equal(t, "用户", c.request.User(), "the rules of this process see it")
 }

@@ -2,12 +2,11 @@ package grpcx
 
 import (
 	"maps"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 
-	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -15,23 +14,14 @@ import (
 type ServerOption func(*serverOptions)
 
 type serverOptions struct {
-	carried      []string
-	labels       map[string]string
-	linger       time.Duration
-	drainTimeout time.Duration
-	onError      func(error)
-	grpc         []grpc.ServerOption
+	serving.Options
+	grpc []grpc.ServerOption
 }
 
 // WithCarried names the metadata that travels on with a call's context, in place
 // of lane.DefaultHeaders.
 func WithCarried(names ...string) ServerOption {
-	return func(o *serverOptions) {
-		o.carried = make([]string, len(names))
-		for i, name := range names {
-			o.carried[i] = strings.ToLower(name)
-		}
-	}
+	return func(o *serverOptions) { o.Carry(names) }
 }
 
 // WithVersion says the version of this server: it is WithLabels for the label
@@ -43,26 +33,26 @@ func WithVersion(version string) ServerOption {
 // WithLabels says the labels of this server, besides those it was given already.
 // Serve announces them; they beat the registrar's.
 func WithLabels(labels map[string]string) ServerOption {
-	return func(o *serverOptions) { maps.Copy(o.labels, labels) }
+	return func(o *serverOptions) { maps.Copy(o.Labels, labels) }
 }
 
 // WithLinger sets how long Serve serves on after it has withdrawn the instance,
 // so that consumers that have not heard of it yet do not fail. Default: 3 s, and
-// less once no call came for 1 s. Negative: not at all.
+// less once no call came for 2 s. Negative: not at all.
 func WithLinger(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.linger = d }
+	return func(o *serverOptions) { o.Linger = d }
 }
 
 // WithDrainTimeout sets how long Serve waits, after the linger, for running
 // calls to end. Default: 10 s.
 func WithDrainTimeout(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.drainTimeout = d }
+	return func(o *serverOptions) { o.DrainTimeout = d }
 }
 
 // WithOnError makes Serve report what does not end it: that the registry cannot
 // be reached, or did not confirm the withdrawal. It must not block.
 func WithOnError(fn func(error)) ServerOption {
-	return func(o *serverOptions) { o.onError = fn }
+	return func(o *serverOptions) { o.OnError = fn }
 }
 
 // WithServerOptions gives Serve's grpc.Server options: credentials, limits,
@@ -72,7 +62,7 @@ func WithServerOptions(opts ...grpc.ServerOption) ServerOption {
 }
 
 func newServerOptions(opts []ServerOption) serverOptions {
-	o := serverOptions{carried: lane.DefaultHeaders(), labels: map[string]string{}}
+	o := serverOptions{Options: serving.NewOptions()}
 	for _, opt := range opts {
 		opt(&o)
 	}

@@ -45,5 +45,13 @@ type carrier metadata.MD
 // Values implements lane.Carrier.
 func (c carrier) Values(name string) []string { return c[name] }
 
-// Set implements lane.Carrier.
-func (c carrier) Set(name, value string) { c[name] = []string{value} }
+// Set implements lane.Carrier. A value that gRPC would refuse, and the call with
+// it, stays behind.
+func (c carrier) Set(name, value string) {
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] > '~' {
+			return
+		}
+	}
+	c[name] = []string{value}
+}

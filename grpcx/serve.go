@@ -49,10 +49,7 @@ func ServeListener(
 	ctx context.Context, reg registry.Registrar, service string, ln net.Listener, register func(*grpc.Server), opts ...ServerOption,
 ) error {
 	o := newServerOptions(opts)
-	err := serving.Run(ctx, ln, newServer(register, o), serving.Config{
-		Registrar: reg, Service: registry.Service{Name: service}, Protocol: protocol, Labels: o.labels,
-		Linger: o.linger, DrainTimeout: o.drainTimeout, OnError: o.onError,
-	})
+	err := o.Run(ctx, ln, newServer(register, o), reg, service, protocol)
 	if err != nil {
 		return fmt.Errorf("grpcx: serve %s: %w", service, err)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/lane"
-	"github.com/graylane/graylane/registry"
 )
 
 // Interceptors returns the options that a grpc.NewServer needs if Serve does not
@@ -23,7 +22,7 @@ import (
 func Interceptors(opts ...ServerOption) []grpc.ServerOption {
 	o := newServerOptions(opts)
 	in := newIncoming(o)
-	in.setVersion(o.labels[registry.KeyVersion])
+	in.setVersion(o.Version())
 	return in.options()
 }
 
@@ -39,7 +38,7 @@ type incoming struct {
 }
 
 func newIncoming(o serverOptions) *incoming {
-	in := &incoming{carried: o.carried}
+	in := &incoming{carried: o.Carried}
 	in.draining, in.drain = context.WithCancel(context.Background())
 	return in
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/lane"
-	"github.com/graylane/graylane/registry"
 )
 
 // VersionHeader is the response header by which a server says its version.
@@ -39,8 +38,8 @@ type handler struct {
 }
 
 func newHandler(next http.Handler, o serverOptions) *handler {
-	h := &handler{next: next, carried: o.carried, begin: time.Now()}
-	h.setVersion(o.labels[registry.KeyVersion])
+	h := &handler{next: next, carried: o.Carried, begin: time.Now()}
+	h.setVersion(o.Version())
 	return h
 }
 

@@ -58,10 +58,7 @@ func ServeListener(
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       serverIdleTimeout,
 	}
-	err := serving.Run(ctx, ln, s, serving.Config{
-		Registrar: reg, Service: registry.Service{Name: service}, Protocol: protocol, Labels: o.labels,
-		Linger: o.linger, DrainTimeout: o.drainTimeout, OnError: o.onError,
-	})
+	err := o.Run(ctx, ln, s, reg, service, protocol)
 	if err != nil {
 		return fmt.Errorf("httpx: serve %s: %w", service, err)
 	}

@@ -237,8 +237,8 @@ func TestRunEndsInOrder(t *testing.T) {
 			{"ready", 2 * time.Second},
 			{"not ready", 10 * time.Second},
 			{"withdraw", 10 * time.Second},
-			{"drain", 12 * time.Second}, // 1 s for the withdrawal, 1 s quiet
-			{"close", 16 * time.Second},
+			{"drain", 13 * time.Second}, // 1 s for the withdrawal, 2 s quiet
+			{"close", 17 * time.Second},
 		}, lines[2:])
 		assert.Equal(t, "v7", w.srv.version, "what was announced, not what was asked for")
 		assert.Equal(t, "127.0.0.1:8081", w.reg.got.Addr)
@@ -256,11 +256,11 @@ func TestRunLingers(t *testing.T) {
 		requests int
 		want     time.Duration
 	}{
-		{name: "for a second without requests", want: time.Second},
+		{name: "for two seconds without requests", want: 2 * time.Second},
 		{name: "for three seconds under traffic", interval: 100 * time.Millisecond, requests: 100, want: 3 * time.Second},
 		{
-			name:     "until a second after the last request",
-			interval: 700 * time.Millisecond, requests: 2, want: 400*time.Millisecond + time.Second,
+			name:     "until two seconds after the last request",
+			interval: 700 * time.Millisecond, requests: 2, want: 400*time.Millisecond + 2*time.Second,
 		},
 		{name: "for as long as it is told", linger: 500 * time.Millisecond, want: 500 * time.Millisecond},
 		{name: "not at all", linger: -1, interval: 100 * time.Millisecond, requests: 100},
@@ -332,7 +332,7 @@ func TestRunServesWithoutTheRegistry(t *testing.T) {
 			assert.Contains(t, w.all(), line{
 				"error: serving: user may still be registered: context deadline exceeded", 3 * time.Second,
 			})
-			assert.Contains(t, w.all(), line{"drain", 4 * time.Second})
+			assert.Contains(t, w.all(), line{"drain", 5 * time.Second})
 		})
 	})
 }
@@ -378,7 +378,7 @@ func TestRunFails(t *testing.T) {
 			err := w.run(t, time.Second)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.ErrorContains(t, err, "cut off")
-			assert.Contains(t, w.all(), line{"close", 7 * time.Second})
+			assert.Contains(t, w.all(), line{"close", 8 * time.Second})
 		})
 	})
 	t.Run("on a wrong configuration, naming every problem", func(t *testing.T) {

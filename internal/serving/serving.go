@@ -19,8 +19,10 @@ const (
 	// DefaultLinger covers how long a withdrawal takes to reach every consumer:
 	// Nacos merges pushes for 0.5 s and syncs its nodes within another second.
 	DefaultLinger = 3 * time.Second
-	// DefaultQuiet is how long no request must come to end the linger early.
-	DefaultQuiet = time.Second
+	// DefaultQuiet is how long no request must come to end the linger early. It is
+	// longer than a withdrawal was ever seen to take (1.8 s): a consumer that
+	// calls seldom must not meet a server that has gone.
+	DefaultQuiet = 2 * time.Second
 	// DefaultWithdrawTimeout bounds the withdrawal from the registry.
 	DefaultWithdrawTimeout = 2 * time.Second
 	// DefaultDrainTimeout bounds the wait for running requests.

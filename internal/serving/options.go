@@ -1,0 +1,47 @@
+package serving
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
+)
+
+// Options is what both faces let the owner of a server choose.
+type Options struct {
+	// Carried names the headers that travel on with a request's context, in lower
+	// case.
+	Carried []string
+	// Labels of this server; they are announced, and beat those of the registrar.
+	Labels               map[string]string
+	Linger, DrainTimeout time.Duration
+	OnError              func(error)
+}
+
+// NewOptions returns the defaults.
+func NewOptions() Options {
+	return Options{Carried: lane.DefaultHeaders(), Labels: map[string]string{}}
+}
+
+// Carry replaces the carried headers; case does not matter.
+func (o *Options) Carry(names []string) {
+	o.Carried = make([]string, len(names))
+	for i, name := range names {
+		o.Carried[i] = strings.ToLower(name)
+	}
+}
+
+// Version returns the label version.
+func (o *Options) Version() string { return o.Labels[registry.KeyVersion] }
+
+// Run is the package's Run with these options, in the registrar's own namespace
+// and group.
+func (o *Options) Run(ctx context.Context, ln net.Listener, srv Server, reg registry.Registrar, service, protocol string) error {
+	return Run(ctx, ln, srv, Config{
+		Registrar: reg, Service: registry.Service{Name: service}, Protocol: protocol, Labels: o.Labels,
+		Linger: o.Linger, DrainTimeout: o.DrainTimeout, OnError: o.OnError,
+	})
+}
