@@ -1,0 +1,74 @@
+package deptest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/config"
+)
+
+// blocks returns the fenced blocks of one language in the README.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	var out []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		out = append(out, m[1])
+	}
+	require.NotEmpty(t, out, language)
+	return out
+}
+
+// TestReadmeProgramsCompile builds the README's programs inside the module,
+// without writing them there.
+func TestReadmeProgramsCompile(t *testing.T) {
+	for i, program := range blocks(t, "go") {
+		t.Run(fmt.Sprint("program ", i+1), func(t *testing.T) {
+			root, err := filepath.Abs(filepath.Join("..", ".."))
+			require.NoError(t, err)
+			source, overlay := filepath.Join(t.TempDir(), "main.go"), filepath.Join(t.TempDir(), "overlay.json")
+			require.NoError(t, os.WriteFile(source, []byte(program), 0o600))
+			replace, err := json.Marshal(map[string]map[string]string{
+				"Replace": {filepath.Join(root, "readme", "main.go"): source},
+			})
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(overlay, replace, 0o600))
+			cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", os.DevNull, "./readme")
+			cmd.Dir = root
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		})
+	}
+}
+
+func TestReadmeRulesAreAccepted(t *testing.T) {
+	for _, doc := range blocks(t, "yaml") {
+		rules, problems := config.ParseRules("gray.user.yaml", "user", []byte(doc))
+		require.NotNil(t, rules, "%v", problems)
+		assert.Empty(t, problems)
+	}
+}
+
+// TestReadmeShowsWhatTheQuickstartPlays: the steps are those of the program; the
+// figures differ from run to run.
+func TestReadmeShowsWhatTheQuickstartPlays(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	story, err := os.ReadFile(filepath.Join("..", "..", "examples", "quickstart", "story.go"))
+	require.NoError(t, err)
+	steps := regexp.MustCompile(`"([1-9]  [^":]*)`).FindAllStringSubmatch(string(story), -1)
+	require.Len(t, steps, 6)
+	for _, step := range steps {
+		assert.Contains(t, string(text), "\n"+strings.TrimSuffix(step[1], " → "), step[1])
+	}
+}
