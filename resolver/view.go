@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -102,7 +101,7 @@ func (v *View) reason(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if w, ok := v.resolver.watcher.(interface{ Reason() error }); ok {
 		if err := w.Reason(); err != nil {
-			return errors.Join(cause, err)
+			return fmt.Errorf("%w: %w", err, cause)
 		}
 	}
 	return cause

@@ -130,6 +130,14 @@ func (s *Session) Ready(ctx context.Context) error {
 	return err
 }
 
+// Reason returns why there is no connection, nil if there is one.
+func (s *Session) Reason() error {
+	if conn, _ := s.Current(); conn != nil {
+		return nil
+	}
+	return s.reason()
+}
+
 // LocalAddr returns the local address of the connection to Nacos, or of the last
 // one; false before the first.
 func (s *Session) LocalAddr() (netip.Addr, bool) {
