@@ -96,7 +96,7 @@ func (c *consumer) do(ctx context.Context, protocol string, a ask) (string, erro
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r := judge.Request{
-		ID: fmt.Sprint(protocol, "-", c.stage.ids.Add(1)), Protocol: protocol, Service: c.stage.service,
+		ID: c.id(protocol), Protocol: protocol, Service: c.stage.service,
 		User: a.user, Lane: a.lane, Method: http.MethodGet, Path: "/hello",
 	}
 	if a.version != "" {
@@ -118,24 +118,33 @@ func (c *consumer) do(ctx context.Context, protocol string, a ask) (string, erro
 	return version, err
 }
 
+// id returns a name for one more request.
+func (c *consumer) id(protocol string) string { return fmt.Sprint(protocol, "-", c.stage.ids.Add(1)) }
+
 func (c *consumer) get(ctx context.Context, r judge.Request) (string, error) {
+	_, version, err := c.fetch(ctx, r)
+	return version, err
+}
+
+// fetch returns the body, and the version that the server said of itself.
+func (c *consumer) fetch(ctx context.Context, r judge.Request) (body, version string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Service+r.Path, http.NoBody)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for k, v := range r.Headers {
 		req.Header.Set(k, v)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
 	}
-	return resp.Header.Get(httpx.VersionHeader), err
+	return string(text), resp.Header.Get(httpx.VersionHeader), err
 }
 
 func (c *consumer) call(ctx context.Context, r judge.Request) (string, error) {

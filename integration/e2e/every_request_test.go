@@ -58,15 +58,22 @@ func TestEveryRequestGoesWhereItAsksOverStandingConnections(t *testing.T) {
 // warmUp makes requests until each instance has served one.
 func (c *consumer) warmUp(protocol string, providers []*provider, of func(i int) ask) {
 	c.stage.t.Helper()
+	for _, p := range providers {
+		c.reach(protocol, p, of)
+	}
+}
+
+// reach makes requests until a provider serves one.
+func (c *consumer) reach(protocol string, p *provider, of func(i int) ask) {
+	c.stage.t.Helper()
 	ctx, cancel := c.stage.within()
 	defer cancel()
-	for _, p := range providers {
-		for p.servers[protocol].served.Load() == 0 {
-			require.NoError(c.stage.t, ctx.Err(), "%s has served no request", p.servers[protocol].addr)
-			for i := range 2 { // one of each kind, so that the log stays even
-				_, err := c.do(ctx, protocol, of(i))
-				require.NoError(c.stage.t, err)
-			}
+	ln := p.servers[protocol]
+	for before := ln.served.Load(); ln.served.Load() == before; {
+		require.NoError(c.stage.t, ctx.Err(), "%s has served no request", ln.addr)
+		for i := range 2 { // one of each kind, so that the log stays even
+			_, err := c.do(ctx, protocol, of(i))
+			require.NoError(c.stage.t, err)
 		}
 	}
 }

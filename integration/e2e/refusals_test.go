@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/nacostest"
+	"github.com/graylane/graylane/resolver"
+)
+
+// deadline is the caller's, in every case here.
+const deadline = 2 * time.Second
+
+func TestRequestsWithoutAnInstanceFailInTime(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		make func(*stage) *consumer
+		ask  ask
+		want error
+		code codes.Code // over gRPC
+	}{
+		{name: "unknown service", make: func(s *stage) *consumer { return s.consume() }, want: resolver.ErrUnknownService, code: codes.Unavailable},
+		{name: "no instance", make: (*stage).consumeNone, ask: ask{version: "v9"}, want: balancer.ErrNoInstance, code: codes.Unavailable},
+		{name: "unknown target", make: (*stage).consumeNone, ask: ask{version: "not a name"}, want: balancer.ErrUnknownTarget, code: codes.InvalidArgument},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			forEachServer(t, func(t *testing.T, nacos server) {
+				s := newStage(t, nacos)
+				consumer := c.make(s)
+				for _, protocol := range protocols() {
+					err, took := consumer.fails(protocol, c.ask)
+					require.ErrorIs(t, err, c.want)
+					if protocol == "grpc" {
+						assert.Equal(t, c.code, status.Code(err))
+					}
+					assert.Less(t, took, deadline/2, "not at the deadline: all is known")
+					figure(t, "%s: %s: %v", protocol, took.Round(100*time.Microsecond), err)
+				}
+				s.verdict()
+			})
+		})
+	}
+}
+
+// consumeNone returns a consumer of a service that has v1, and whose rules make
+// sure that who asks for another version is refused.
+func (s *stage) consumeNone() *consumer {
+	s.t.Helper()
+	s.provide("v1", nil)
+	c := s.consume()
+	c.sees(1)
+	c.follows(s.publish("gray: v1\ndefault: v1\nrules:\n- {name: asked-for, by: header.x-gray-version, missing: fail}\n"))
+	return c
+}
+
+func TestRequestsWithoutNacosFailInTime(t *testing.T) {
+	gone, err := nacostest.Start()
+	require.NoError(t, err)
+	gone.Close()
+	s := newStage(t, server{addr: gone.Addr()})
+	c := s.consume()
+	for _, protocol := range protocols() {
+		err, took := c.fails(protocol, ask{})
+		require.ErrorIs(t, err, resolver.ErrNotReady)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.InDelta(t, deadline.Seconds(), took.Seconds(), 0.5)
+		assert.ErrorContains(t, err, "nacos "+gone.GRPCAddr()+": connection refused")
+		figure(t, "%s: %s: %v", protocol, took.Round(time.Millisecond), err)
+	}
+	s.verdict()
+}
+
+// fails makes a request that must fail, and returns how and after what time.
+func (c *consumer) fails(protocol string, a ask) (error, time.Duration) {
+	c.stage.t.Helper()
+	ctx, cancel := context.WithTimeout(c.stage.t.Context(), deadline)
+	defer cancel()
+	start := time.Now()
+	_, err := c.do(ctx, protocol, a)
+	took := time.Since(start)
+	require.Error(c.stage.t, err)
+	assert.Less(c.stage.t, took, deadline+500*time.Millisecond, "the caller's deadline")
+	return err, took
+}
