@@ -40,6 +40,8 @@ func play(role string) error {
 	switch role {
 	case "sdk":
 		return playSDK(t)
+	case "provider":
+		return playProvider(t)
 	case "owners":
 		return playOwners(t)
 	}

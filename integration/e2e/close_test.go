@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/graylane/graylane"
+	"github.com/graylane/graylane/integration/nacos"
+	"github.com/graylane/graylane/nacostest"
+	"github.com/graylane/graylane/registry"
+)
+
+// maxClose is what Client.Close promises.
+const maxClose = 2 * time.Second
+
+// patient is a Nacos of one's own, to do harm to.
+type patient struct {
+	addr               string
+	hang, resume, gone func()
+}
+
+func TestCloseEndsInTimeWhateverNacosDoes(t *testing.T) {
+	t.Run("nacostest", func(t *testing.T) {
+		s := nacostest.Run(t)
+		closeInTime(t, patient{
+			addr:   s.Addr(),
+			hang:   func() { s.Intercept(func(nacostest.Request) nacostest.Action { return nacostest.Drop() }) },
+			resume: func() { s.Intercept(nil) },
+			gone:   s.Stop,
+		})
+	})
+	t.Run("nacos", func(t *testing.T) {
+		n := nacos.Run(t)
+		closeInTime(t, patient{
+			addr:   n.Addr(),
+			hang:   func() { require.NoError(t, n.Pause()) },
+			resume: func() { require.NoError(t, n.Resume()) },
+			gone:   func() { require.NoError(t, n.Close()) },
+		})
+	})
+}
+
+func closeInTime(t *testing.T, nacos patient) {
+	t.Helper()
+	check := func(what string, harm func()) {
+		before := goleak.IgnoreCurrent()
+		client := busyClient(t, nacos.addr)
+		harm()
+		closeTimed(t, client, "Nacos "+what)
+		assert.NoError(t, goleak.Find(before), "goroutines left by Close with Nacos %s", what)
+	}
+	check("well", func() {})
+	check("hung", nacos.hang)
+
+	// And a client that never had a connection.
+	before := goleak.IgnoreCurrent()
+	client, err := graylane.Open(t.Context(), graylane.WithServers(nacos.addr))
+	require.NoError(t, err)
+	_, err = client.Register(t.Context(), registry.Service{Name: "close"}, registry.NewInstance("127.0.0.1:1"))
+	require.NoError(t, err)
+	closeTimed(t, client, "Nacos hung from the start")
+	assert.NoError(t, goleak.Find(before))
+
+	nacos.resume()
+	check("gone", nacos.gone)
+}
+
+// busyClient returns a client with a registration, a view and its document.
+func busyClient(t *testing.T, addr string) *graylane.Client {
+	t.Helper()
+	client, err := graylane.Open(t.Context(), graylane.WithServers(addr))
+	require.NoError(t, err)
+	s := &stage{t: t}
+	ctx, cancel := s.within()
+	defer cancel()
+	require.NoError(t, client.Ready(ctx))
+	registration, err := client.Register(ctx, registry.Service{Name: "close"}, registry.NewInstance("127.0.0.1:1"))
+	require.NoError(t, err)
+	require.NoError(t, registration.Ready(ctx))
+	view, err := client.Resolver().View(client.Resolver().Service("close"), "")
+	require.NoError(t, err)
+	require.NoError(t, view.Ready(ctx))
+	return client
+}
+
+func closeTimed(t *testing.T, client *graylane.Client, what string) {
+	t.Helper()
+	start := time.Now()
+	require.NoError(t, client.Close())
+	took := time.Since(start)
+	assert.Less(t, took, maxClose)
+	figure(t, "%s: Close took %s", what, took.Round(100*time.Microsecond))
+}
