@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // oldServer does not acknowledge a setup, as Nacos before 2.3, and can refuse.
@@ -56,6 +58,8 @@ func (o *oldServer) Request(_ context.Context, p *auto.Payload) (*auto.Payload, 
 			return refusal(codeUnregistered)
 		}
 		return encode("HealthCheckResponse", "", nil, ok)
+	case "ServiceQueryRequest":
+		return nil, status.Error(codes.DeadlineExceeded, "too late")
 	}
 	o.token.Store(p.GetMetadata().GetHeaders()["accessToken"])
 	if o.others.Add(1) <= o.forbidden {

@@ -130,12 +130,19 @@ func TestUnansweredRequestEndsWithItsContextAndBringsAHealthCheck(t *testing.T) 
 	assert.Less(t, time.Since(start), time.Second)
 	_, err = c.Query(within(t, patience), "G", "s")
 	require.ErrorContains(t, err, "no answer to ServiceQueryRequest within 3s")
-	require.Eventually(t, func() bool { return checks.Load() == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return checks.Load() == 1 }, time.Second, time.Millisecond, "long before it would be idle")
 	select {
 	case <-c.Lost():
 		assert.Fail(t, "a healthy connection was given up")
 	default:
 	}
+}
+
+func TestServerThatIsFirstToSeeADeadlineIsNotToBlame(t *testing.T) {
+	old := &oldServer{}
+	s := open(t, Config{Servers: []string{old.run(t)}}, ModuleNaming, Handler{})
+	_, err := connected(t, s).Query(within(t, 50*time.Millisecond), "G", "s")
+	require.Equal(t, context.DeadlineExceeded, err)
 }
 
 func TestConnectionThatTheServerForgotIsReplaced(t *testing.T) {

@@ -65,7 +65,11 @@ func TestLoopRunsAgainForWhoComesWhileItEnds(t *testing.T) {
 		var runs atomic.Int64
 		clean := make(chan struct{})
 		topics := NewTopics(func(ctx context.Context, _ string, p *Topic[int, int]) {
-			p.Publish(int(runs.Add(1)))
+			if runs.Add(1) == 1 {
+				p.Publish(1)
+			} else {
+				p.Publish(<-p.In())
+			}
 			<-ctx.Done()
 			<-clean
 		})
@@ -76,13 +80,20 @@ func TestLoopRunsAgainForWhoComesWhileItEnds(t *testing.T) {
 		assert.Equal(t, 1, <-got)
 		cancel()
 		require.ErrorIs(t, <-first, context.Canceled)
-		second := make(chan error, 1)
+		second, third := make(chan error, 1), make(chan error, 1)
 		go func() { second <- topics.Watch(t.Context(), "a", func(v int) { got <- v }) }()
 		synctest.Wait()
 		<-got // of the run that ends
 		close(clean)
+		synctest.Wait()
+		go func() { third <- topics.Watch(t.Context(), "a", func(v int) { got <- v }) }()
+		synctest.Wait()
+		assert.Empty(t, got, "what the last run knew may be wrong by now")
+		topics.Find("a").Put(2)
+		assert.Equal(t, 2, <-got)
 		assert.Equal(t, 2, <-got)
 		topics.Close()
+		require.ErrorIs(t, <-third, ErrClosed)
 		require.ErrorIs(t, <-second, ErrClosed)
 		require.ErrorIs(t, topics.Watch(t.Context(), "a", func(int) {}), ErrClosed)
 	})
