@@ -51,7 +51,7 @@ func TestEachUserHasOneOwner(t *testing.T) {
 		}
 		assert.Equal(t, owners["http"], owners["grpc"], "over HTTP and over gRPC")
 
-		out, err := another(t, "owners", task{Nacos: nacos.addr, Service: s.service, Revision: rules.Revision(), Users: users}).Output()
+		out, err := another(t, "owners", task{Nacos: nacos.addr, Service: s.service, Revision: rules.Revision(), Instances: 4, Users: users}).Output()
 		require.NoError(t, err)
 		var there map[string]string
 		require.NoError(t, json.Unmarshal(out, &there))
@@ -94,7 +94,7 @@ func playOwners(t task) error {
 	if err != nil {
 		return err
 	}
-	if err := awaitState(ctx, view, func(st *resolver.State) bool { return st.Revision() == t.Revision }); err != nil {
+	if err := awaitState(ctx, view, func(st *resolver.State) bool { return st.Revision() == t.Revision && st.Snapshot.Len() == t.Instances }); err != nil {
 		return err
 	}
 	owners := map[string]string{}

@@ -23,12 +23,13 @@ const (
 
 // task is what a further process is told. Not every role needs all of it.
 type task struct {
-	Nacos    string
-	Service  string
-	Revision string // of the document to wait for
-	Users    int    // how many to find the owners of
-	Version  string // of a provider
-	Dir      string // for what the SDK writes
+	Nacos     string
+	Service   string
+	Revision  string // of the document to wait for
+	Instances int    // to wait for
+	Users     int    // how many to find the owners of
+	Version   string // of a provider
+	Dir       string // for what the SDK writes
 }
 
 // play makes this process one of the others.

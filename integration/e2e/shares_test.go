@@ -66,7 +66,9 @@ func TestUsersStayWhereTheyAre(t *testing.T) {
 		providers := s.provideAll("v1", "v2")
 		c := s.consume()
 		c.sees(len(providers))
-		view := s.view("http")
+		client := s.open()
+		view, err := client.Resolver().View(client.Resolver().Service(s.service), "http")
+		require.NoError(t, err)
 
 		moved := map[int]map[int]bool{}
 		for _, percent := range []int{20, 10, 25} {
@@ -112,7 +114,9 @@ func usersOn(t *testing.T, view *resolver.View, rules judge.Publication, version
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, awaitState(ctx, view, func(st *resolver.State) bool { return st.Revision() == rules.Revision() }))
+	require.NoError(t, awaitState(ctx, view, func(st *resolver.State) bool {
+		return st.Revision() == rules.Revision() && st.Snapshot.Len() == 2
+	}))
 	on := map[int]bool{}
 	for i := range users {
 		call, err := view.Pick(ctx, request{user: user(i)}, nil)
@@ -125,15 +129,13 @@ func usersOn(t *testing.T, view *resolver.View, rules judge.Publication, version
 	return on
 }
 
-// view returns a view of the stage's service that no recorder hears of.
-func (s *stage) view(protocol string) *resolver.View {
+// open returns a client that no recorder hears of.
+func (s *stage) open() *graylane.Client {
 	s.t.Helper()
 	client, err := graylane.Open(s.t.Context(), graylane.WithServers(s.nacos.addr))
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { assert.NoError(s.t, client.Close()) })
-	view, err := client.Resolver().View(client.Resolver().Service(s.service), protocol)
-	require.NoError(s.t, err)
-	return view
+	return client
 }
 
 func user(i int) string { return fmt.Sprint("user-", i) }
