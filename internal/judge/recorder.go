@@ -82,11 +82,10 @@ func (r *Recorder) onPick(ctx context.Context, c resolver.Call, err error) {
 	if e == nil {
 		// A request that was not announced is a line without an ID, which the
 		// judge convicts: nothing passes by the log.
-		a := attempt(c, err, &exchange{begin: now}, now)
-		r.add(a)
+		r.add(attempt(c, err, Request{}, now, now))
 		return
 	}
-	a := attempt(c, err, e, now)
+	a := attempt(c, err, e.request, e.begin, now)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.answered {
@@ -149,33 +148,30 @@ func (r *Recorder) add(lines ...Attempt) {
 	r.dropped += len(lines) - fits
 }
 
-func attempt(c resolver.Call, err error, e *exchange, now int64) Attempt {
-	a := Attempt{Request: e.request, Number: c.Attempt, Slot: -1, Begin: e.begin, Start: now, Error: text(err)}
+func attempt(c resolver.Call, err error, req Request, begin, now int64) Attempt {
+	a := Attempt{Request: req, Number: c.Attempt, Slot: -1, Begin: begin, Start: now, Error: text(err)}
+	a.Service = c.Service().Name
+	if c.State == nil {
+		return a
+	}
+	a.Rules, a.List = c.State.Revision(), c.State.Snapshot.Revision()
 	d := c.Decision
-	var refused *balancer.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*balancer.Error](err); ok {
 		d = refused.Decision
 	}
 	switch {
+	case err == nil:
+		a.Instance, a.Addr = c.Instance().ID, c.Addr()
 	case errors.Is(err, balancer.ErrNoInstance):
 		a.Refusal = NoInstance
 	case errors.Is(err, balancer.ErrUnknownTarget):
 		a.Refusal = UnknownTarget
 	case errors.Is(err, balancer.ErrSkipped):
 		a.Refusal = Skipped
-	case err != nil:
-		return a // there was no decision
 	default:
-		a.Instance, a.Addr = c.Instance().ID, c.Addr()
+		return a // there was no decision
 	}
 	a.Via, a.Rule, a.Target, a.Fallback, a.Slot = d.Via.String(), d.Rule, d.Target, d.Fallback.String(), d.Slot
-	if c.State != nil {
-		a.Service = c.State.Snapshot.Service().Name
-		a.List = c.State.Snapshot.Revision()
-		if c.State.Rules != nil {
-			a.Rules = c.State.Rules.MD5
-		}
-	}
 	return a
 }
 
