@@ -1,0 +1,151 @@
+package graylane
+
+import (
+	"crypto/tls"
+	"maps"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/resolver"
+	"github.com/graylane/graylane/telemetry/zapx"
+)
+
+// Option configures a Client. Of two options that set the same thing the later
+// one counts; an option beats the environment.
+type Option func(*options)
+
+// options is what was asked for, not yet checked; see options.check.
+type options struct {
+	servers, namespace, group setting
+	user, password            setting
+	ip, weight                setting
+	defaultVersion            setting
+	labels                    map[string]setting
+	tls                       *tls.Config
+	hooks                     []resolver.Hooks
+}
+
+// setting is a value and who gave it, so that a problem can name the place to
+// mend. The zero setting is "not given".
+type setting struct{ value, from string }
+
+// WithServers names the servers of one Nacos cluster as "host:port" of their
+// HTTP API; gRPC is at port + 1000. The default is 127.0.0.1:8848.
+func WithServers(addrs ...string) Option {
+	return func(o *options) { o.servers = setting{strings.Join(addrs, ","), "WithServers"} }
+}
+
+// WithNamespace sets the Nacos namespace, by its ID, of services and documents.
+// The default is "public".
+func WithNamespace(id string) Option {
+	return func(o *options) { o.namespace = setting{id, "WithNamespace"} }
+}
+
+// WithGroup sets the Nacos group of services; the default is
+// registry.DefaultGroup. Documents are in config.DefaultGroup always.
+func WithGroup(group string) Option {
+	return func(o *options) { o.group = setting{group, "WithGroup"} }
+}
+
+// WithCredentials sets the user and password that Nacos asks for. By default
+// none are sent.
+func WithCredentials(user, password string) Option {
+	return func(o *options) {
+		o.user, o.password = setting{user, "WithCredentials"}, setting{password, "WithCredentials"}
+	}
+}
+
+// WithTLS makes all connections to Nacos use TLS. The config is copied; nil is
+// plain text, the default.
+func WithTLS(c *tls.Config) Option {
+	return func(o *options) { o.tls = c }
+}
+
+// WithVersion sets the label "version" of the instances that the client
+// registers.
+func WithVersion(version string) Option {
+	return func(o *options) { o.labels[registry.KeyVersion] = setting{version, "WithVersion"} }
+}
+
+// WithLabels sets labels of the instances that the client registers, such as
+// "env", "region", "zone" and "lane". As a consumer, the client's rules see them
+// as its own. Of an empty value nothing is written, also where the environment
+// has one. The instance's own labels beat all of them.
+func WithLabels(labels map[string]string) Option {
+	labels = maps.Clone(labels)
+	return func(o *options) {
+		for name, value := range labels {
+			o.labels[name] = setting{value, "WithLabels"}
+		}
+	}
+}
+
+// WithIP sets the IP address that is announced for an instance without one. The
+// default is the local address of the connection to Nacos.
+func WithIP(ip string) Option {
+	return func(o *options) { o.ip = setting{ip, "WithIP"} }
+}
+
+// WithWeight sets the weight of instances that are registered with the default
+// weight, in Nacos's unit: 1 is normal, 0.5 half of it, 0 no traffic, 10000 the
+// most. It is kept in thousandths.
+func WithWeight(nacos float64) Option {
+	return func(o *options) { o.weight = setting{strconv.FormatFloat(nacos, 'g', -1, 64), "WithWeight"} }
+}
+
+// WithLogger writes updates and errors to logger, see package telemetry/zapx. By
+// default nothing is logged.
+func WithLogger(logger *zap.Logger) Option { return WithHooks(zapx.Hooks(logger)) }
+
+// WithHooks adds hooks that observe the client's resolver; OnError also hears
+// what goes wrong with the connections to Nacos, then without a service. It may
+// be given several times; all are called, in order.
+func WithHooks(h resolver.Hooks) Option {
+	return func(o *options) { o.hooks = append(o.hooks, h) }
+}
+
+// WithDefaultVersion names the version that serves, as seen by this consumer,
+// while a service has no rule document. Without it every instance that is in no
+// lane does.
+func WithDefaultVersion(version string) Option {
+	return func(o *options) { o.defaultVersion = setting{version, "WithDefaultVersion"} }
+}
+
+// newOptions reads the environment, then the options.
+func newOptions(opts []Option) *options {
+	o := &options{
+		servers: setting{"127.0.0.1:8848", "the default"},
+		labels:  map[string]setting{},
+	}
+	o.readEnv()
+	for _, opt := range opts {
+		opt(o)
+	}
+	return o
+}
+
+// resolverOptions are what of the options the resolver needs.
+func (o *options) resolverOptions(s *settings) []resolver.Option {
+	opts := []resolver.Option{
+		resolver.WithNamespace(s.home.Namespace),
+		resolver.WithGroup(s.home.Group),
+		resolver.WithCaller(s.labels),
+		resolver.WithDefaultVersion(s.defaultVersion),
+	}
+	for _, h := range o.hooks {
+		opts = append(opts, resolver.WithHooks(h))
+	}
+	return opts
+}
+
+// report tells the hooks of an error that no caller gets.
+func (o *options) report(s registry.Service, err error) {
+	for _, h := range o.hooks {
+		if h.OnError != nil {
+			h.OnError(s, err)
+		}
+	}
+}
