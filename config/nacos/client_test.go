@@ -193,7 +193,9 @@ func TestNotificationDuringAReadIsReadAgain(t *testing.T) {
 	}
 	last := ""
 	for last != "present 199" {
-		last = next(t, docs, patience)
+		now := next(t, docs, patience)
+		require.NotEqual(t, last, now, "reported twice")
+		last = now
 	}
 	assert.Empty(t, docs)
 }
