@@ -77,7 +77,7 @@ var rules = []rule{
 	{
 		name:    "what is made for tests stays out of the library",
 		who:     []string{"/..."},
-		except:  []string{"/nacostest/...", "/internal/judge/...", "/cmd/...", "/examples/..."},
+		except:  []string{"/nacostest/...", "/internal/judge/...", "/internal/nacosconn/suite", "/cmd/...", "/examples/..."},
 		noReach: []string{"/nacostest/...", "/internal/judge/...", "testing", "github.com/stretchr/testify/..."},
 	},
 }
