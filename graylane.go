@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	confignacos "github.com/graylane/graylane/config/nacos"
-	"github.com/graylane/graylane/registry"
 	registrynacos "github.com/graylane/graylane/registry/nacos"
 	"github.com/graylane/graylane/resolver"
 )
@@ -50,7 +49,7 @@ func Open(ctx context.Context, opts ...Option) (*Client, error) {
 	if c.naming, err = registrynacos.New(s.nacos, registrynacos.WithOnError(o.report)); err != nil {
 		return nil, fmt.Errorf("graylane: %w", err)
 	}
-	if c.rules, err = confignacos.New(s.nacos, confignacos.WithOnError(func(_ string, err error) { o.report(registry.Service{}, err) })); err != nil {
+	if c.rules, err = confignacos.New(s.nacos, confignacos.WithOnError(o.reportDocument)); err != nil {
 		_ = c.naming.Close()
 		return nil, fmt.Errorf("graylane: %w", err)
 	}

@@ -2,6 +2,7 @@ package graylane
 
 import (
 	"crypto/tls"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -148,4 +149,12 @@ func (o *options) report(s registry.Service, err error) {
 			h.OnError(s, err)
 		}
 	}
+}
+
+// reportDocument is report for errors of the source of documents.
+func (o *options) reportDocument(dataID string, err error) {
+	if dataID != "" {
+		err = fmt.Errorf("document %s: %w", dataID, err)
+	}
+	o.report(registry.Service{}, err)
 }
