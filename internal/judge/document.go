@@ -168,17 +168,17 @@ func percent(v any) (int, error) {
 
 // readWhen reads a condition: a map, or a list of maps.
 func readWhen(v any) ([]map[string][]string, error) {
-	var maps []any
+	var list []any
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
 	case []any:
-		maps = v
+		list = v
 	default:
-		maps = []any{v}
+		list = []any{v}
 	}
 	var when []map[string][]string
-	for _, v := range maps {
+	for _, v := range list {
 		m, ok := v.(map[string]any)
 		if !ok {
 			return nil, fmt.Errorf("when: %v is no map", v)
@@ -188,11 +188,11 @@ func readWhen(v any) ([]map[string][]string, error) {
 			if !judged(field) {
 				return nil, fmt.Errorf("the judge does not know the field %q", field)
 			}
-			list, ok := test.([]any)
+			values, ok := test.([]any)
 			if !ok {
-				list = []any{test}
+				values = []any{test}
 			}
-			for _, v := range list {
+			for _, v := range values {
 				s, ok := v.(string)
 				if !ok {
 					return nil, fmt.Errorf("the judge knows equality only, not %s: %v", field, v)

@@ -1,7 +1,8 @@
 package judge
 
 import (
-	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,6 +115,7 @@ func TestRightAttemptsAreAcquitted(t *testing.T) {
 		"sticky without a key":     {sticky, a1, "v1", decided("rule", "ten-percent", "v1", "", -1)},
 		"condition holds":          {when, a2, "v2", all(headers("x-tester", "b"), decided("rule", "staff", "v2", "", -1))},
 		"condition does not":       {when, a1, "v1", all(headers("x-tester", "c"), decided("default", "", "v1", "", -1))},
+		"header too long to count": {byHeader, a1, "v1", all(headers("x-gray-version", strings.Repeat("v", 1025)), decided("default", "", "v1", "", -1))},
 		"lane":                     {toDefault, a3, "v2", all(inLane("canary"), decided("lane", "", "canary", "", -1))},
 		"lane with nobody":         {toDefault, a1, "v1", all(inLane("other"), decided("default", "", "v1", "", -1))},
 		"rules off":                {off, a1, "v1", all(inLane("canary"), decided("off", "", "v1", "", -1))},
@@ -143,6 +145,7 @@ func TestWrongAttemptsAreConvicted(t *testing.T) {
 	}{
 		"spill to the other version":    {byHeader, a1, "v1", all(asks, decided("rule", "asked", "v2", "", -1)), `target "v2"`},
 		"spill called a fallback":       {byHeader, a1, "v1", all(asks, decided("rule", "asked", "v2", "default", -1)), `target "v2", fallback ""`},
+		"fallback that was none":        {byHeader, a2, "v2", all(asks, decided("rule", "asked", "v2", "default", -1)), `fallback ""`},
 		"default took v2":               {toDefault, a2, "v2", decided("default", "", "v1", "", -1), `right is via default`},
 		"another server answered":       {toDefault, a1, "v2", decided("default", "", "v1", "", -1), "was started as"},
 		"the server said nothing":       {toDefault, a1, "", decided("default", "", "v1", "", -1), "was started as"},
@@ -153,6 +156,7 @@ func TestWrongAttemptsAreConvicted(t *testing.T) {
 		"no slot drawn":                 {split, a2, "v2", decided("rule", "ten-percent", "v2", "", -1), `target "v1"`},
 		"sticky user moved":             {sticky, a1, "v1", all(user("u1"), decided("rule", "ten-percent", "v1", "", 2609)), `target "v2"`},
 		"sticky user of a wrong slot":   {sticky, a1, "v1", all(user("u1"), decided("rule", "ten-percent", "v1", "", 3001)), "slot 2609"},
+		"sticky slot of the same arm":   {sticky, a2, "v2", all(user("u1"), decided("rule", "ten-percent", "v2", "", 2610)), "slot 2609"},
 		"sticky drawn without a key":    {sticky, a2, "v2", decided("rule", "ten-percent", "v2", "", 7), "slot -1"},
 		"lane leaks out":                {toDefault, a3, "v2", decided("default", "", "v1", "", -1), "right is via default"},
 		"lane leaks into its version":   {byHeader, a3, "v2", all(asks, decided("rule", "asked", "v2", "", -1)), "lane:canary"},
@@ -251,6 +255,16 @@ func TestRetryKeepsItsDecision(t *testing.T) {
 	assert.Contains(t, rep.Convictions(1)[0], "decided anew")
 }
 
+func TestSkippedDecisionDoesNotBindTheRequest(t *testing.T) {
+	early := line(split, "", "", all(decided("rule", "ten-percent", "v2", "", 5), refusal(Skipped), func(a *Attempt) { a.Last = false }))
+	then := line(split, a1, "v1", decided("rule", "ten-percent", "v1", "", 2005))
+	f := facts(split)
+	rep, err := Judge(f, []Attempt{early, then})
+	require.NoError(t, err)
+	assert.Empty(t, rep.Convictions(1))
+	assert.Equal(t, map[Arm]int{{"order", f.Publications[0].Revision(), "ten-percent", "v1"}: 1}, rep.Arms)
+}
+
 func TestInstancesComeAndGo(t *testing.T) {
 	f := facts(byHeader)
 	f.Instances[1].From, f.Instances[1].Until = 2000, 3000 // a2, the only v2
@@ -306,7 +320,7 @@ func TestSumsAndShares(t *testing.T) {
 			target, addr, slot = "v2", a2, i
 		}
 		a := line(split, addr, target, decided("rule", "ten-percent", target, "", slot))
-		a.ID = fmt.Sprint(i)
+		a.ID = strconv.Itoa(i)
 		log = append(log, a)
 	}
 	log[9].Error, log[9].Version = "reset", ""

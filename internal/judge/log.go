@@ -3,6 +3,7 @@ package judge
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -93,7 +94,7 @@ func ReadLog(r io.Reader) ([]Attempt, error) {
 	for {
 		var a Attempt
 		switch err := dec.Decode(&a); {
-		case err == io.EOF: //nolint:errorlint // Decode returns it bare
+		case errors.Is(err, io.EOF):
 			return log, nil
 		case err != nil:
 			return nil, fmt.Errorf("judge: line %d of the log: %w", len(log)+1, err)

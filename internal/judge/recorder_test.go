@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -88,7 +88,7 @@ func TestRecordedRequestsAreJudged(t *testing.T) {
 	for i := range 100 {
 		wg.Go(func() {
 			want := []string{"", "v2", "v9"}[i%3]
-			ctx, answered := rec.Begin(t.Context(), request(fmt.Sprint(i), want))
+			ctx, answered := rec.Begin(t.Context(), request(strconv.Itoa(i), want))
 			c, err := v.Pick(ctx, asks{want}, nil)
 			if err != nil {
 				answered("", err)
@@ -97,7 +97,8 @@ func TestRecordedRequestsAreJudged(t *testing.T) {
 			if i%2 == 0 { // a try fails, the next one is answered
 				c.Done(ctx, resolver.Outcome{Err: errors.New("refused")})
 				c, err = c.Next(ctx, nil)
-				if !assert.NoError(t, err) {
+				if err != nil {
+					answered("", err)
 					return
 				}
 			}
@@ -123,6 +124,25 @@ func TestRecordedRequestsAreJudged(t *testing.T) {
 		assert.LessOrEqual(t, a.Start, a.End)
 		assert.Equal(t, (&Publication{Text: strict}).Revision(), a.Rules)
 	}
+}
+
+func TestPicksOfOneInstanceEndInTheirOrder(t *testing.T) {
+	rec := NewRecorder(10)
+	v := consumer(t, rec, toDefault)
+	ctx, answered := rec.Begin(t.Context(), request("1", ""))
+	for _, failed := range []error{errors.New("reset"), nil} {
+		c, err := v.Pick(ctx, asks{}, nil)
+		require.NoError(t, err)
+		c.Done(ctx, resolver.Outcome{Err: failed})
+	}
+	answered("v1", nil)
+	log, err := rec.Log()
+	require.NoError(t, err)
+	require.Len(t, log, 2)
+	assert.Equal(t, "reset", log[0].Error)
+	assert.False(t, log[0].Last)
+	assert.Empty(t, log[1].Error)
+	assert.True(t, log[1].Last)
 }
 
 func TestLyingServerIsConvicted(t *testing.T) {
@@ -169,7 +189,7 @@ func TestRequestThatFailedBeforeAnyPickIsFailed(t *testing.T) {
 func TestIncompleteLogIsSaid(t *testing.T) {
 	rec := NewRecorder(2)
 	for i := range 3 {
-		_, answered := rec.Begin(t.Context(), request(fmt.Sprint(i), ""))
+		_, answered := rec.Begin(t.Context(), request(strconv.Itoa(i), ""))
 		answered("v1", nil)
 	}
 	_, _ = rec.Begin(t.Context(), request("open", ""))
