@@ -200,6 +200,29 @@ func TestNotificationDuringAReadIsReadAgain(t *testing.T) {
 	assert.Empty(t, docs)
 }
 
+func TestChangeThatIsTakenBackIsNotReported(t *testing.T) {
+	srv := nacostest.Run(t)
+	c, _ := newClient(t, srv.Addr())
+	srv.Publish(config.DefaultGroup, id, "1")
+	docs := watch(t, c, id)
+	assert.Equal(t, "present 1", next(t, docs, patience))
+	require.Eventually(t, func() bool { return srv.Listeners(config.DefaultGroup, id) == 1 }, patience, time.Millisecond)
+	read := make(chan struct{}, 10)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type != "ConfigQueryRequest" {
+			return nacostest.Pass()
+		}
+		read <- struct{}{}
+		return nacostest.Delay(100 * time.Millisecond)
+	})
+	srv.Publish(config.DefaultGroup, id, "2")
+	srv.Publish(config.DefaultGroup, id, "1")
+	<-read
+	<-read
+	srv.Publish(config.DefaultGroup, id, "3")
+	assert.Equal(t, "present 3", next(t, docs, patience))
+}
+
 func TestRefusedReadIsRepeated(t *testing.T) {
 	srv := nacostest.Run(t)
 	var reads atomic.Int64
