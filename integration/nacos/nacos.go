@@ -64,7 +64,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, fmt.Errorf("nacos: %w", err)
 	}
 	n := &Node{ports: p, home: home}
-	if n.proc, err = launch(inst, p, home); err != nil {
+	if n.proc, err = launch(ctx, inst, p, home); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(home))
 	}
 	if err := n.waitReady(ctx); err != nil {

@@ -117,5 +117,5 @@ func fakeProgram(t *testing.T, name, script string) (dir string) {
 
 func addProgram(t *testing.T, dir, name, script string) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 }

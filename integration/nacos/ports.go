@@ -22,7 +22,7 @@ func choosePorts(ctx context.Context, http, console int) (ports, error) {
 	for range portTries {
 		p := ports{http: http, console: console}
 		if !fixed {
-			p.http = minPort + rand.N(maxPort-minPort) //nolint:gosec // not a secret
+			p.http = minPort + rand.N(maxPort-minPort)
 		}
 		if console == 0 {
 			p.console = p.http + 1

@@ -42,8 +42,9 @@ type process struct {
 	done  chan struct{} // closed when it has ended
 }
 
-// launch starts Java in a process group of its own.
-func launch(in installation, p ports, home string) (*process, error) {
+// launch starts Java in a process group of its own. The end of ctx does not end
+// it: kill does.
+func launch(ctx context.Context, in installation, p ports, home string) (*process, error) {
 	files := map[string]string{
 		"application.properties": fmt.Sprintf(properties, p.http, p.console),
 		"Launcher.java":          string(launcher),
@@ -57,9 +58,8 @@ func launch(in installation, p ports, home string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nacos: %w", err)
 	}
-	defer func() { _ = out.Close() }() // Java has its own handle
-	// The context must not end the node: Close does.
-	cmd := exec.CommandContext(context.Background(), in.java, //nolint:gosec // the user's Java
+	defer func() { _ = out.Close() }()                              // Java has its own handle
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), in.java, //nolint:gosec // the user's Java
 		"-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Dnacos.home="+home, "-Dnacos.standalone=true", "-Dnacos.server.ip=127.0.0.1",
 		"-cp", strings.Join(in.classPath, string(filepath.ListSeparator)),
