@@ -12,7 +12,7 @@ const (
 	envNamespace = "NACOS_NAMESPACE"
 	envGroup     = "NACOS_GROUP"
 	envUser      = "NACOS_USERNAME"
-	envPassword  = "NACOS_PASSWORD" //nolint:gosec // the name of a variable, not a password
+	envPassword  = "NACOS_PASSWORD"
 	envVersion   = "SERVICE_VERSION"
 	envEnv       = "SERVICE_ENV"
 	envRegion    = "SERVICE_REGION"

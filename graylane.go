@@ -45,7 +45,13 @@ func Open(ctx context.Context, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{settings: s}
+	return connect(o, s) //nolint:contextcheck // the client outlives Open
+}
+
+// connect makes the parts of a client. What can be said against the settings was
+// said: an error here is about what only the parts know.
+func connect(o *options, s settings) (c *Client, err error) {
+	c = &Client{settings: s}
 	if c.naming, err = registrynacos.New(s.nacos, registrynacos.WithOnError(o.report)); err != nil {
 		return nil, fmt.Errorf("graylane: %w", err)
 	}

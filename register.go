@@ -44,7 +44,7 @@ func (c *Client) Register(ctx context.Context, s registry.Service, in registry.I
 	if ip.IsValid() {
 		return c.naming.Register(ctx, s, at(in, ip, port))
 	}
-	return c.registerLater(s, in, port)
+	return c.registerLater(s, in, port) //nolint:contextcheck // it waits as long as the client lives
 }
 
 // withDefaults returns the instance with the client's weight and labels where it
