@@ -14,6 +14,7 @@ import (
 	"github.com/graylane/graylane/internal/hello"
 	"github.com/graylane/graylane/internal/judge"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
 )
 
 // A consumer asks the front service over HTTP, which asks the stage's service
@@ -24,11 +25,12 @@ func TestLaneGoesOnThroughServicesWithoutIt(t *testing.T) {
 		s := newStage(t, nacos)
 		s.provideAll("v1", "v1")
 		s.provide("v2", map[string]string{"lane": name})
-		s.provideFront()
 		c := s.consume()
 		c.sees(3)
-
 		front := s.service + "-front"
+		s.provideFront(front)
+		c.finds(front)
+
 		counts := map[string]int{}
 		for i := range 2 * requests {
 			r := judge.Request{Service: front, Protocol: "http", ID: c.id("http"), Method: http.MethodGet, Path: "/order"}
@@ -50,16 +52,28 @@ func TestLaneGoesOnThroughServicesWithoutIt(t *testing.T) {
 	})
 }
 
+// finds waits until the consumer knows an HTTP instance of another service.
+func (c *consumer) finds(service string) {
+	c.stage.t.Helper()
+	r := c.client.Resolver()
+	view, err := r.View(r.Service(service), "http")
+	require.NoError(c.stage.t, err)
+	defer view.Close()
+	ctx, cancel := c.stage.within()
+	defer cancel()
+	require.NoError(c.stage.t, awaitState(ctx, view, func(st *resolver.State) bool { return st.Snapshot.Len() > 0 }))
+}
+
 // provideFront starts a service that asks the stage's over gRPC and answers
 // with the version that served. It knows nothing of lanes.
-func (s *stage) provideFront() {
+func (s *stage) provideFront(name string) {
 	s.t.Helper()
 	p := s.newProvider("v1", nil, graylane.WithHooks(s.recorder.Hooks()))
 	conn, err := grpcx.NewClient(p.client.Resolver(), s.service, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { assert.NoError(s.t, conn.Close()) })
 	back := &consumer{stage: s, say: hello.NewHelloClient(conn)}
-	p.serveHTTP(s.service+"-front", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.serveHTTP(name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The lane is named for the judge alone.
 		version, err := back.do(r.Context(), "grpc", ask{lane: lane.From(r.Context())})
 		if err != nil {
