@@ -47,7 +47,12 @@ func ExampleOpen() {
 	defer consumer.Close()
 	client := httpx.NewClient(consumer.Resolver())
 	defer client.CloseIdleConnections()
-	resp, err := client.Get("http://user/hello")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://user/hello", http.NoBody)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -33,6 +33,7 @@ func Build(rules *config.Rules, snap *registry.Snapshot, o Options, prev *Direct
 			targets:   map[string]*subset{},
 			lanes:     map[string]*subset{},
 			subsets:   map[string]*subset{},
+			asked:     config.HeaderField(lane.HeaderVersion),
 		},
 		policy: o.Policy,
 	}

@@ -4,7 +4,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/graylane/graylane/config"
-	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -22,6 +21,7 @@ type Director struct {
 	targets  map[string]*subset // usable instances by target; without declared targets, by version
 	lanes    map[string]*subset // usable instances by lane
 	walks    []*walk            // one for each rule; nil unless its slot is drawn
+	asked    *config.Field      // names the target while there is no document
 
 	subsets map[string]*subset // all of the above by key, for the next Build
 }
@@ -30,10 +30,6 @@ type target struct {
 	name   string
 	subset *subset // nil: nobody is usable
 }
-
-// noDocument is what holds while a service has no document: the request may name
-// a version, and a version that is not there is served by the default.
-var noDocument = config.HeaderField(lane.HeaderVersion)
 
 // Decide decides about a request. The error is a *Error.
 func (d *Director) Decide(req config.Request) (Decision, error) {
@@ -52,7 +48,7 @@ func (d *Director) DecideAt(req config.Request, slot int) (Decision, error) {
 		}
 	}
 	if d.rules == nil {
-		if name, ok := noDocument.Value(req, d.caller); ok {
+		if name, ok := d.asked.Value(req, d.caller); ok {
 			return d.named(req, Decision{Via: ViaRule, Slot: -1}, name, false)
 		}
 		return d.settle(req, Decision{Slot: -1}, &d.standard, false)

@@ -44,28 +44,74 @@ func TestDecideFollowsTheRules(t *testing.T) {
 		err        error
 	}{
 		{"no rule holds", request{}, -1, Decision{Target: "v1", Slot: -1}, v1, nil},
-		{"the request names its target", header("x-gray-version", "v2"), -1,
-			Decision{Via: ViaRule, Rule: "asked-for", Target: "v2", Slot: -1}, v2, nil},
-		{"it names one that nobody runs", header("x-gray-version", "v9"), -1,
-			Decision{Via: ViaRule, Rule: "asked-for", Target: "v9", Fallback: FallbackDefault, Slot: -1}, v1, nil},
-		{"it names what is no name", header("x-gray-version", "no name"), -1,
-			Decision{Via: ViaRule, Rule: "asked-for", Target: "v1", Fallback: FallbackDefault, Slot: -1}, v1, nil},
-		{"one of a list", header("x-user-type", "staff"), -1,
-			Decision{Via: ViaRule, Rule: "testers", Target: "v2", Slot: -1}, v2, nil},
-		{"a strict target that nobody runs", header("x-strict", "yes"), -1,
-			Decision{Via: ViaRule, Rule: "strict", Target: "v3", Slot: -1}, nil, ErrNoInstance},
-		{"the lane goes before every rule", request{lane: "blue", headers: map[string]string{"x-gray-version": "v2"}}, -1,
-			Decision{Via: ViaLane, Target: "blue", Slot: -1}, []string{"10.0.0.9:1"}, nil},
-		{"a lane without instances is served by the rules", request{lane: "red", headers: map[string]string{"x-gray-version": "v2"}}, -1,
-			Decision{Via: ViaRule, Rule: "asked-for", Target: "v2", Slot: -1}, v2, nil},
-		{"sticky without the field", request{path: "/sticky"}, -1,
-			Decision{Via: ViaRule, Rule: "sticky", Target: "v1", Slot: -1}, v1, nil},
-		{"sticky", request{path: "/sticky", user: "u1"}, -1,
-			Decision{Via: ViaRule, Rule: "sticky", Target: "v1", Slot: config.Slot("order/sticky", "u1")}, v1, nil},
-		{"a drawn slot inside the arm", request{path: "/drawn"}, 1999,
-			Decision{Via: ViaRule, Rule: "drawn", Target: "v2", Slot: 1999}, v2, nil},
-		{"a drawn slot outside", request{path: "/drawn"}, 2000,
-			Decision{Via: ViaRule, Rule: "drawn", Target: "v1", Slot: 2000}, v1, nil},
+		{
+			"the request names its target", header("x-gray-version", "v2"), -1,
+			Decision{Via: ViaRule, Rule: "asked-for", Target: "v2", Slot: -1},
+			v2, nil,
+		},
+		{
+			"it names one that nobody runs", header("x-gray-version", "v9"), -1,
+			Decision{Via: ViaRule, Rule: "asked-for", Target: "v9", Fallback: FallbackDefault, Slot: -1},
+			v1, nil,
+		},
+		{
+			"it names what is no name", header("x-gray-version", "no name"), -1,
+			Decision{Via: ViaRule, Rule: "asked-for", Target: "v1", Fallback: FallbackDefault, Slot: -1},
+			v1, nil,
+		},
+		{
+			"one of a list", header("x-user-type", "staff"), -1,
+			Decision{Via: ViaRule, Rule: "testers", Target: "v2", Slot: -1},
+			v2, nil,
+		},
+		{
+			"a strict target that nobody runs", header("x-strict", "yes"), -1,
+			Decision{Via: ViaRule, Rule: "strict", Target: "v3", Slot: -1},
+			nil, ErrNoInstance,
+		},
+		{
+			"the lane goes before every rule",
+			request{lane: "blue", headers: map[string]string{"x-gray-version": "v2"}},
+			-1,
+			Decision{Via: ViaLane, Target: "blue", Slot: -1},
+			[]string{"10.0.0.9:1"},
+			nil,
+		},
+		{
+			"a lane without instances is served by the rules",
+			request{lane: "red", headers: map[string]string{"x-gray-version": "v2"}},
+			-1,
+			Decision{Via: ViaRule, Rule: "asked-for", Target: "v2", Slot: -1},
+			v2, nil,
+		},
+		{
+			"sticky without the field",
+			request{path: "/sticky"},
+			-1,
+			Decision{Via: ViaRule, Rule: "sticky", Target: "v1", Slot: -1},
+			v1, nil,
+		},
+		{
+			"sticky",
+			request{path: "/sticky", user: "u1"},
+			-1,
+			Decision{Via: ViaRule, Rule: "sticky", Target: "v1", Slot: config.Slot("order/sticky", "u1")},
+			v1, nil,
+		},
+		{
+			"a drawn slot inside the arm",
+			request{path: "/drawn"},
+			1999,
+			Decision{Via: ViaRule, Rule: "drawn", Target: "v2", Slot: 1999},
+			v2, nil,
+		},
+		{
+			"a drawn slot outside",
+			request{path: "/drawn"},
+			2000,
+			Decision{Via: ViaRule, Rule: "drawn", Target: "v1", Slot: 2000},
+			v1, nil,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := d.DecideAt(c.req, c.slot)
@@ -191,9 +237,10 @@ func TestHashBalanceGivesEachUserOneOwner(t *testing.T) {
 	owners := map[string]bool{}
 	for i := range 1000 {
 		user := fmt.Sprint("u", i)
-		require.Equal(t, owner(d, user), owner(d, user))
-		require.Equal(t, owner(d, user), owner(other, user))
-		owners[owner(d, user)] = true
+		first := owner(d, user)
+		require.Equal(t, first, owner(d, user))
+		require.Equal(t, first, owner(other, user))
+		owners[first] = true
 	}
 	assert.Len(t, owners, 5)
 
@@ -290,7 +337,7 @@ func TestDecideAndPickDoNotAllocate(t *testing.T) {
 		assert.Zero(t, testing.AllocsPerRun(1000, func() {
 			dec, err := d.Decide(req)
 			if err != nil {
-				panic(err)
+				t.Error(err)
 			}
 			d.Pick(&dec, nil)
 		}), name)

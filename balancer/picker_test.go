@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -128,7 +129,9 @@ func TestRingMovesOnlyTheKeysOfWhoLeaves(t *testing.T) {
 			moved++
 			continue
 		}
-		require.Equal(t, was.id, is.id)
+		if was != is {
+			require.Equal(t, was.id, is.id)
+		}
 	}
 	assert.Positive(t, moved)
 }
@@ -140,10 +143,12 @@ func TestRingRespectsWeightsAndIsTheSameInEveryOrder(t *testing.T) {
 	got := make([]int, 5)
 	reversed := newRing([]*Endpoint{es[4], es[3], es[2], es[1], es[0]}, []uint32{1000, 3000, 2000, 1000, 1000})
 	for i := range 80_000 {
-		h := xxhash.Sum64String(fmt.Sprint(i))
+		h := xxhash.Sum64String(strconv.Itoa(i))
 		k := r.Pick(Pick{Hash: h})
 		got[k]++
-		require.Equal(t, es[k], reversed.endpoints[reversed.Pick(Pick{Hash: h})])
+		if other := reversed.endpoints[reversed.Pick(Pick{Hash: h})]; other != es[k] {
+			require.Same(t, es[k], other)
+		}
 	}
 	for i, w := range weights {
 		assert.InEpsilon(t, float64(w)*10, got[i], 0.35, "128 points for each unit of weight spread this well: %v", got)

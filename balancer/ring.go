@@ -36,7 +36,7 @@ func newRing(endpoints []*Endpoint, weights []uint32) *ring {
 		n := min(max(1, int(weights[i])*ringPoints/1000), maxRingPoints)
 		buf := append([]byte(e.id), 0, 0, 0)
 		for k := range n {
-			binary.LittleEndian.PutUint16(buf[len(buf)-2:], uint16(k)) //nolint:gosec // below maxRingPoints
+			binary.LittleEndian.PutUint16(buf[len(buf)-2:], uint16(k))
 			r.points = append(r.points, point{xxhash.Sum64(buf), int32(i)})
 		}
 	}

@@ -39,7 +39,7 @@ func instance(addr string, weight float64, labels ...string) registry.Instance {
 	return in
 }
 
-// versions returns instances of the given versions at 10.0.0.1:1, :2, …
+// versions returns instances of the given versions at 10.0.0.1:1, 10.0.0.1:2 and so on.
 func versions(vs ...string) []registry.Instance {
 	var out []registry.Instance
 	for i, v := range vs {

@@ -63,7 +63,9 @@ func (r *vectorRequest) Header(n config.HeaderName) (string, bool) {
 	}
 	return all[0], true
 }
+
 func (r *vectorRequest) Cookie(name string) (string, bool) { v, ok := r.Cookies[name]; return v, ok }
+
 func (r *vectorRequest) Query(name string) (string, bool) {
 	if vs := r.Queries[name]; len(vs) > 0 {
 		return vs[0], true

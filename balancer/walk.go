@@ -22,5 +22,5 @@ const walkStep = 4143
 func newWalk() *walk { return &walk{start: rand.Uint64N(config.Slots)} }
 
 func (w *walk) next() int {
-	return int((w.start + w.drawn.Add(1)%config.Slots*walkStep) % config.Slots) //nolint:gosec // below Slots
+	return int((w.start + w.drawn.Add(1)%config.Slots*walkStep) % config.Slots)
 }

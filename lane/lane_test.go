@@ -1,7 +1,6 @@
 package lane_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -89,7 +88,7 @@ func TestContextsAreNotChangedByTheirChildren(t *testing.T) {
 	assert.Equal(t, "blue", lane.From(parent))
 	assert.Equal(t, "green", lane.From(child))
 	assert.Empty(t, lane.From(off))
-	assert.Empty(t, lane.From(context.Background()))
+	assert.Empty(t, lane.From(t.Context()))
 }
 
 func TestOfNeedsExactlyOneName(t *testing.T) {

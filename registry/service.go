@@ -71,7 +71,7 @@ func (s Service) Validate() error {
 		}
 		for _, r := range v {
 			if !nameRune(r) {
-				return fmt.Errorf("%w: %s %q has %q; allowed are letters, digits and . _ - :", ErrInvalid, part, v, r)
+				return fmt.Errorf("%w: %s %q has %q; allowed are letters, digits and any of .:_-", ErrInvalid, part, v, r)
 			}
 		}
 	}

@@ -39,7 +39,8 @@ func (v *View) Pick(ctx context.Context, req config.Request, skip balancer.Skip)
 	if c.State == nil {
 		var err error
 		if c.State, err = v.await(ctx); err != nil {
-			return c, v.failed(ctx, &c, err)
+			v.resolver.options.hooks.pick(ctx, &c, err)
+			return c, err
 		}
 	}
 	var err error
@@ -47,18 +48,16 @@ func (v *View) Pick(ctx context.Context, req config.Request, skip balancer.Skip)
 		if !c.State.known && errors.Is(err, balancer.ErrNoInstance) {
 			err = fmt.Errorf("%w: %s has never had an instance", ErrUnknownService, v.key.service)
 		}
-		return c, v.failed(ctx, &c, err)
+		v.resolver.options.hooks.pick(ctx, &c, err)
+		return c, err
 	}
 	if !c.take(skip) {
-		return c, v.failed(ctx, &c, c.skipped())
+		err = c.skipped()
+		v.resolver.options.hooks.pick(ctx, &c, err)
+		return c, err
 	}
 	v.resolver.options.hooks.pick(ctx, &c, nil)
 	return c, nil
-}
-
-func (v *View) failed(ctx context.Context, c *Call, err error) error {
-	v.resolver.options.hooks.pick(ctx, c, err)
-	return err
 }
 
 // take picks an instance for the attempt; false if all are skipped.
@@ -89,7 +88,9 @@ func (c *Call) Next(ctx context.Context, skip balancer.Skip) (Call, error) {
 		tried: append(slices.Clip(c.tried), c.endpoint),
 	}
 	if !n.take(others{n.tried, skip}) && !n.take(skip) {
-		return n, c.view.failed(ctx, &n, n.skipped())
+		err := n.skipped()
+		c.view.resolver.options.hooks.pick(ctx, &n, err)
+		return n, err
 	}
 	c.view.resolver.options.hooks.pick(ctx, &n, nil)
 	return n, nil

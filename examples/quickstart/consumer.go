@@ -152,23 +152,34 @@ func (c *consumer) follow(ctx context.Context, revision string, instances int) e
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for _, protocol := range []string{"http", "grpc"} {
-		view, err := c.client.Resolver().View(c.client.Resolver().Service(userService), protocol)
-		if err != nil {
-			return err
-		}
-		defer view.Close()
-		reached := errors.New("reached")
-		watch, done := context.WithCancelCause(ctx)
-		err = view.Watch(watch, func(st *resolver.State) {
-			if st.Snapshot.Len() == instances && (revision == "" || st.Revision() == revision) {
-				done(reached)
-			}
+		err := c.await(ctx, protocol, func(s *resolver.State) bool {
+			return s.Snapshot.Len() == instances && (revision == "" || s.Revision() == revision)
 		})
-		if !errors.Is(err, reached) {
+		if err != nil {
 			return fmt.Errorf("%s: waiting for %d instances and rules %q: %w", protocol, instances, revision, err)
 		}
 	}
 	return nil
+}
+
+// await waits until the view of the user service is as wanted.
+func (c *consumer) await(ctx context.Context, protocol string, wanted func(*resolver.State) bool) error {
+	view, err := c.client.Resolver().View(c.client.Resolver().Service(userService), protocol)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	reached := errors.New("reached")
+	ctx, done := context.WithCancelCause(ctx)
+	err = view.Watch(ctx, func(s *resolver.State) {
+		if wanted(s) {
+			done(reached)
+		}
+	})
+	if errors.Is(err, reached) {
+		return nil
+	}
+	return err
 }
 
 // attempts returns what was logged of requests to the user service since a time.

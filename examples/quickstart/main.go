@@ -9,7 +9,7 @@
 //
 // Everything a consumer does is logged, and judged at the end by code that knows
 // the rules but not the library. One misrouted or failed request ends it with
-// status 1.
+// status 1. With -keep there is no verdict.
 package main
 
 import (
@@ -33,8 +33,10 @@ func main() {
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *nacos, *step, *keep); err != nil {
+	err := run(ctx, *nacos, *step, *keep)
+	interrupted := ctx.Err() != nil
+	stop()
+	if err != nil && !interrupted {
 		log.Fatal("quickstart: ", err)
 	}
 }
@@ -61,7 +63,7 @@ func run(ctx context.Context, addr string, step time.Duration, keep bool) error 
 	}
 	if keep {
 		fmt.Printf("\nGoing on until Ctrl-C. Edit the rules yourself, for instance:\n\n%s\n", s.operator.curl(fiftyPercent))
-		s.keep(ctx)
+		return s.keep(ctx) // the judge does not know your rules
 	}
 	return s.verdict()
 }

@@ -112,7 +112,8 @@ func (s *stage) verdict() error {
 	return nil
 }
 
-// close ends everything in the order of a tidy shutdown.
+// close ends everything in the order of a tidy shutdown. It has a time of its
+// own: the stage's context may have ended.
 func (s *stage) close() {
 	if s.consumer != nil {
 		s.consumer.close()

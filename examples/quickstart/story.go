@@ -84,8 +84,12 @@ func (s *stage) observe(ctx context.Context, title string, p *judge.Publication)
 }
 
 // keep prints a table every few seconds until ctx ends.
-func (s *stage) keep(ctx context.Context) {
-	for s.observe(ctx, time.Now().Format(time.TimeOnly), nil) == nil {
+func (s *stage) keep(ctx context.Context) error {
+	for {
+		if err := s.observe(ctx, time.Now().Format(time.TimeOnly), nil); err != nil {
+			return err
+		}
+		s.recorder.Forget()
 	}
 }
 

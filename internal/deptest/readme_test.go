@@ -66,7 +66,7 @@ func TestReadmeShowsWhatTheQuickstartPlays(t *testing.T) {
 	require.NoError(t, err)
 	story, err := os.ReadFile(filepath.Join("..", "..", "examples", "quickstart", "story.go"))
 	require.NoError(t, err)
-	steps := regexp.MustCompile(`"([1-9]  [^":]*)`).FindAllStringSubmatch(string(story), -1)
+	steps := regexp.MustCompile(`"([1-9] {2}[^":]*)`).FindAllStringSubmatch(string(story), -1)
 	require.Len(t, steps, 6)
 	for _, step := range steps {
 		assert.Contains(t, string(text), "\n"+strings.TrimSuffix(step[1], " → "), step[1])

@@ -64,6 +64,13 @@ func (r *Recorder) Log() ([]Attempt, error) {
 	return log, nil
 }
 
+// Forget empties the log, for consumers that run for longer than a log can.
+func (r *Recorder) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log, r.dropped = nil, 0
+}
+
 type key struct{}
 
 // exchange is one request that is under way.
