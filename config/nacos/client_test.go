@@ -216,8 +216,8 @@ func TestChangeThatIsTakenBackIsNotReported(t *testing.T) {
 		return nacostest.Delay(100 * time.Millisecond)
 	})
 	srv.Publish(config.DefaultGroup, id, "2")
-	srv.Publish(config.DefaultGroup, id, "1")
-	<-read
+	<-read                                    // is held up, until
+	srv.Publish(config.DefaultGroup, id, "1") // it is 1 again
 	<-read
 	srv.Publish(config.DefaultGroup, id, "3")
 	assert.Equal(t, "present 3", next(t, docs, patience))
