@@ -44,29 +44,29 @@ func TestCloseEndsInTimeWhateverNacosDoes(t *testing.T) {
 	})
 }
 
-func closeInTime(t *testing.T, nacos patient) {
+func closeInTime(t *testing.T, victim patient) {
 	t.Helper()
 	check := func(what string, harm func()) {
 		before := goleak.IgnoreCurrent()
-		client := busyClient(t, nacos.addr)
+		client := busyClient(t, victim.addr)
 		harm()
 		closeTimed(t, client, "Nacos "+what)
 		assert.NoError(t, goleak.Find(before), "goroutines left by Close with Nacos %s", what)
 	}
 	check("well", func() {})
-	check("hung", nacos.hang)
+	check("hung", victim.hang)
 
 	// And a client that never had a connection.
 	before := goleak.IgnoreCurrent()
-	client, err := graylane.Open(t.Context(), graylane.WithServers(nacos.addr))
+	client, err := graylane.Open(t.Context(), graylane.WithServers(victim.addr))
 	require.NoError(t, err)
 	_, err = client.Register(t.Context(), registry.Service{Name: "close"}, registry.NewInstance("127.0.0.1:1"))
 	require.NoError(t, err)
 	closeTimed(t, client, "Nacos hung from the start")
-	assert.NoError(t, goleak.Find(before))
+	require.NoError(t, goleak.Find(before))
 
-	nacos.resume()
-	check("gone", nacos.gone)
+	victim.resume()
+	check("gone", victim.gone)
 }
 
 // busyClient returns a client with a registration, a view and its document.

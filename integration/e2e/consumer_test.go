@@ -148,9 +148,7 @@ func (c *consumer) fetch(ctx context.Context, r judge.Request) (body, version st
 }
 
 func (c *consumer) call(ctx context.Context, r judge.Request) (string, error) {
-	for k, v := range r.Headers {
-		ctx = metadata.AppendToOutgoingContext(ctx, k, v)
-	}
+	ctx = metadata.NewOutgoingContext(ctx, metadata.New(r.Headers))
 	reply, err := c.say.Say(ctx, &hello.HelloRequest{})
 	return reply.GetVersion(), err
 }

@@ -13,9 +13,9 @@ import (
 )
 
 func TestLastGoodDocumentStaysInForce(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const requests = 200
-		s := newStage(t, nacos)
 		s.provideAll("v1", "v2")
 		said := make(chan error, 100)
 		c := s.consume(graylane.WithHooks(resolver.Hooks{OnError: func(_ registry.Service, err error) { said <- err }}))

@@ -14,8 +14,8 @@ import (
 )
 
 func TestTrafficFollowsTheConsole(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
-		s := newStage(t, nacos)
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		stays, moves, leaves := s.provide("v1", nil), s.provide("v1", nil), s.provide("v2", nil)
 		all := []*provider{stays, moves, leaves}
 		c := s.consume()
@@ -118,9 +118,9 @@ func servesFor(st *resolver.State, addr string) string {
 }
 
 func TestWeightsOfTheConsole(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const requests = 6_000
-		s := newStage(t, nacos)
 		providers := s.provideAll("v1", "v1", "v1")
 		c := s.consume()
 		c.sees(len(providers))
@@ -160,9 +160,9 @@ func weightAt(st *resolver.State, addr string) uint32 {
 }
 
 func TestProtocolsOfOneNameKeepApart(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const requests = 1_000
-		s := newStage(t, nacos)
 		overHTTP, overGRPC := s.newProvider("v1", nil), s.newProvider("v2", nil)
 		overHTTP.serveHTTP(s.service, http.HandlerFunc(overHTTP.hello))
 		overGRPC.serveGRPC(s.service)

@@ -14,9 +14,9 @@ rules:
 `
 
 func TestEveryRequestGoesWhereItAsksOverStandingConnections(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const requests, workers = 20_000, 16
-		s := newStage(t, nacos)
 		providers := s.provideAll("v1", "v1", "v1", "v2", "v2")
 		c := s.consume()
 		c.sees(len(providers))

@@ -67,6 +67,7 @@ func cost(t *testing.T, what string, op func(context.Context) error) {
 	t.Helper()
 	require.NoError(t, op(t.Context()))
 	r := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
 			if err := op(b.Context()); err != nil {

@@ -18,9 +18,9 @@ import (
 )
 
 func TestRuleFlipsUnderLoad(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const flips = 50
-		s := newStage(t, nacos)
 		providers := s.provideAll("v1", "v1", "v2", "v2")
 		docs := [2]string{"gray: v1\ndefault: v1\n", "gray: v1\ndefault: v2\n"}
 		first := s.publish(docs[0])
@@ -122,7 +122,8 @@ func (s *sightings) note(k sightingKey, at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.event == firstRequest {
-		if s.picks[k]++; s.picks[k] == someMore {
+		s.picks[k]++
+		if s.picks[k] == someMore {
 			k.event = settled
 		}
 	}

@@ -20,9 +20,9 @@ import (
 // A consumer asks the front service over HTTP, which asks the stage's service
 // over gRPC. Only that one has an instance in the lane.
 func TestLaneGoesOnThroughServicesWithoutIt(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const requests, name = 500, "canary"
-		s := newStage(t, nacos)
 		s.provideAll("v1", "v1")
 		s.provide("v2", map[string]string{"lane": name})
 		c := s.consume()

@@ -29,12 +29,12 @@ func TestMain(m *testing.M) {
 type tests struct{ *testing.M }
 
 func (m tests) Run() int {
-	defer real.close()
+	defer shared.close()
 	return m.M.Run()
 }
 
-// real is the package's only real Nacos that all scripts share.
-var real sharedNode
+// shared is the package's only real Nacos that all scripts share.
+var shared sharedNode
 
 // sharedNode starts a node when somebody needs it.
 type sharedNode struct {
@@ -68,15 +68,15 @@ type server struct {
 }
 
 // forEachServer runs a script on nacostest and on a real Nacos.
-func forEachServer(t *testing.T, script func(t *testing.T, nacos server)) {
+func forEachServer(t *testing.T, script func(s *stage)) {
 	t.Helper()
 	t.Run("nacostest", func(t *testing.T) {
 		s := nacostest.Run(t)
-		script(t, server{addr: s.Addr(), console: s.Addr()})
+		script(newStage(t, server{addr: s.Addr(), console: s.Addr()}))
 	})
 	t.Run("nacos", func(t *testing.T) {
-		n := real.start(t)
-		script(t, server{addr: n.Addr(), console: n.Console()})
+		n := shared.start(t)
+		script(newStage(t, server{addr: n.Addr(), console: n.Console()}))
 	})
 }
 

@@ -28,9 +28,9 @@ balance: {hash: user}
 `
 
 func TestEachUserHasOneOwner(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const users = 2_000
-		s := newStage(t, nacos)
 		// An owner is an ip:port. So that it can be the same over both protocols,
 		// each server speaks both on one port, and says no protocol in Nacos.
 		for range 4 {
@@ -51,7 +51,7 @@ func TestEachUserHasOneOwner(t *testing.T) {
 		}
 		assert.Equal(t, owners["http"], owners["grpc"], "over HTTP and over gRPC")
 
-		out, err := another(t, "owners", task{Nacos: nacos.addr, Service: s.service, Revision: rules.Revision(), Instances: 4, Users: users}).Output()
+		out, err := another(t, "owners", task{Nacos: s.nacos.addr, Service: s.service, Revision: rules.Revision(), Instances: 4, Users: users}).Output()
 		require.NoError(t, err)
 		var there map[string]string
 		require.NoError(t, json.Unmarshal(out, &there))

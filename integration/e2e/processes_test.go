@@ -28,8 +28,8 @@ import (
 )
 
 func TestKilledProviderIsLeft(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
-		s := newStage(t, nacos)
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		victim := s.process("v1")
 		s.process("v1")
 		s.process("v2")
@@ -68,9 +68,9 @@ func TestKilledProviderIsLeft(t *testing.T) {
 }
 
 func TestTerminatedProvidersFailNoRequest(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const rounds = 3
-		s := newStage(t, nacos)
 		old := s.process("v1")
 		s.process("v2")
 		c := s.consume()

@@ -85,7 +85,7 @@ func (s *stage) newProvider(version string, labels map[string]string, opts ...gr
 	p := &provider{stage: s, version: version, client: client, servers: map[string]*listener{}}
 	p.labels = map[string]string{"version": version}
 	maps.Copy(p.labels, labels)
-	p.ctx, p.stop = context.WithCancel(context.Background()) //nolint:usetesting // it outlives the consumers, which leave in the cleanup
+	p.ctx, p.stop = context.WithCancel(context.Background()) // it outlives the consumers, which leave in the cleanup
 	s.t.Cleanup(func() {
 		p.stop()
 		p.wg.Wait()

@@ -31,11 +31,11 @@ func TestRequestsWithoutAnInstanceFailInTime(t *testing.T) {
 		{name: "unknown target", make: (*stage).consumeNone, ask: ask{version: "not a name"}, want: balancer.ErrUnknownTarget, code: codes.InvalidArgument},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			forEachServer(t, func(t *testing.T, nacos server) {
-				s := newStage(t, nacos)
+			forEachServer(t, func(s *stage) {
+				t := s.t
 				consumer := c.make(s)
 				for _, protocol := range protocols() {
-					err, took := consumer.fails(protocol, c.ask)
+					took, err := consumer.fails(protocol, c.ask)
 					require.ErrorIs(t, err, c.want)
 					if protocol == "grpc" {
 						assert.Equal(t, c.code, status.Code(err))
@@ -67,18 +67,18 @@ func TestRequestsWithoutNacosFailInTime(t *testing.T) {
 	s := newStage(t, server{addr: gone.Addr()})
 	c := s.consume()
 	for _, protocol := range protocols() {
-		err, took := c.fails(protocol, ask{})
+		took, err := c.fails(protocol, ask{})
 		require.ErrorIs(t, err, resolver.ErrNotReady)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.InDelta(t, deadline.Seconds(), took.Seconds(), 0.5)
-		assert.ErrorContains(t, err, "nacos "+gone.GRPCAddr()+": connection refused")
+		require.ErrorContains(t, err, "nacos "+gone.GRPCAddr()+": connection refused")
 		figure(t, "%s: %s: %v", protocol, took.Round(time.Millisecond), err)
 	}
 	s.verdict()
 }
 
 // fails makes a request that must fail, and returns how and after what time.
-func (c *consumer) fails(protocol string, a ask) (error, time.Duration) {
+func (c *consumer) fails(protocol string, a ask) (time.Duration, error) {
 	c.stage.t.Helper()
 	ctx, cancel := context.WithTimeout(c.stage.t.Context(), deadline)
 	defer cancel()
@@ -87,5 +87,5 @@ func (c *consumer) fails(protocol string, a ask) (error, time.Duration) {
 	took := time.Since(start)
 	require.Error(c.stage.t, err)
 	assert.Less(c.stage.t, took, deadline+500*time.Millisecond, "the caller's deadline")
-	return err, took
+	return took, err
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/nacos-group/nacos-sdk-go/v2/clients"         //nolint:depguard // the SDK itself is what is compared with
 	"github.com/nacos-group/nacos-sdk-go/v2/common/constant" //nolint:depguard // as above
-	"github.com/nacos-group/nacos-sdk-go/v2/vo"              //nolint:depguard // as above
+	"github.com/nacos-group/nacos-sdk-go/v2/vo"
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/config"

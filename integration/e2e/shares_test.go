@@ -27,9 +27,9 @@ func share(percent int, sticky bool) string {
 }
 
 func TestShareIsExact(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const percent = 20
-		s := newStage(t, nacos)
 		providers := s.provideAll("v1", "v1", "v2", "v2", "v2")
 		c := s.consume()
 		c.sees(len(providers))
@@ -60,9 +60,9 @@ func TestShareIsExact(t *testing.T) {
 }
 
 func TestUsersStayWhereTheyAre(t *testing.T) {
-	forEachServer(t, func(t *testing.T, nacos server) {
+	forEachServer(t, func(s *stage) {
+		t := s.t
 		const users = 100_000
-		s := newStage(t, nacos)
 		providers := s.provideAll("v1", "v2")
 		c := s.consume()
 		c.sees(len(providers))
