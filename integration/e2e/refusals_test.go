@@ -27,8 +27,9 @@ func TestRequestsWithoutAnInstanceFailInTime(t *testing.T) {
 		code codes.Code // over gRPC
 	}{
 		{name: "unknown service", make: func(s *stage) *consumer { return s.consume() }, want: resolver.ErrUnknownService, code: codes.Unavailable},
-		{name: "no instance", make: (*stage).consumeNone, ask: ask{version: "v9"}, want: balancer.ErrNoInstance, code: codes.Unavailable},
-		{name: "unknown target", make: (*stage).consumeNone, ask: ask{version: "not a name"}, want: balancer.ErrUnknownTarget, code: codes.InvalidArgument},
+		{name: "all disabled", make: (*stage).consumeDisabled, want: balancer.ErrNoInstance, code: codes.Unavailable},
+		{name: "no instance", make: (*stage).consumeStrict, ask: ask{version: "v9"}, want: balancer.ErrNoInstance, code: codes.Unavailable},
+		{name: "unknown target", make: (*stage).consumeStrict, ask: ask{version: "not a name"}, want: balancer.ErrUnknownTarget, code: codes.InvalidArgument},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			forEachServer(t, func(s *stage) {
@@ -49,14 +50,30 @@ func TestRequestsWithoutAnInstanceFailInTime(t *testing.T) {
 	}
 }
 
-// consumeNone returns a consumer of a service that has v1, and whose rules make
+// consumeStrict returns a consumer of a service that has v1, and whose rules make
 // sure that who asks for another version is refused.
-func (s *stage) consumeNone() *consumer {
+func (s *stage) consumeStrict() *consumer {
 	s.t.Helper()
 	s.provide("v1", nil)
 	c := s.consume()
 	c.sees(1)
 	c.follows(s.publish("gray: v1\ndefault: v1\nrules:\n- {name: asked-for, by: header.x-gray-version, missing: fail}\n"))
+	return c
+}
+
+// consumeDisabled returns a consumer of a service whose only instances an
+// operator took out of traffic.
+func (s *stage) consumeDisabled() *consumer {
+	s.t.Helper()
+	p := s.provide("v1", nil)
+	c := s.consume()
+	c.sees(1)
+	for _, protocol := range protocols() {
+		addr := p.servers[protocol].addr
+		s.ended(addr, s.recorder.Now())
+		s.edit(addr, func(h *host) { h.Enabled = false })
+		c.awaitOn(protocol, "the instance to leave", func(st *resolver.State) bool { return servesFor(st, addr) == nobody })
+	}
 	return c
 }
 
