@@ -169,7 +169,8 @@ func TestCloseIsQuickWhateverNacosDoes(t *testing.T) {
 		"nothing listens": func(*testing.T) string { return "127.0.0.1:1" },
 		"accepts and is silent": func(t *testing.T) string {
 			t.Helper()
-			return silent(t)
+			addr, _ := pair(t)
+			return addr
 		},
 		"hangs after the start": func(t *testing.T) string {
 			t.Helper()
@@ -204,27 +205,27 @@ func TestCloseIsQuickWhateverNacosDoes(t *testing.T) {
 	}
 }
 
-// silent accepts connections at a port and at that port + 1000, and says nothing.
-func silent(t *testing.T) string {
+// pair listens at a port, whose address it returns, and at that port + 1000.
+// Connections are accepted by the system; nothing answers.
+func pair(t *testing.T) (addr string, grpc net.Listener) {
 	t.Helper()
 	for range 50 {
 		http, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		port := http.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP
-		if port > 64_000 {
-			_ = http.Close()
-			continue
-		}
-		grpc, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1000)))
+		_, port, err := net.SplitHostPort(http.Addr().String())
+		require.NoError(t, err)
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		grpc, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1000)))
 		if err != nil {
-			_ = http.Close()
+			http.Close()
 			continue
 		}
-		t.Cleanup(func() { _ = http.Close(); _ = grpc.Close() })
-		return http.Addr().String()
+		t.Cleanup(func() { http.Close(); grpc.Close() })
+		return http.Addr().String(), grpc
 	}
 	t.Fatal("no two free ports 1000 apart")
-	return ""
+	return "", nil
 }
 
 func TestRulesComeFromNacos(t *testing.T) {
