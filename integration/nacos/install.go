@@ -3,7 +3,6 @@ package nacos
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,12 +16,6 @@ import (
 	"syscall"
 )
 
-//go:embed pom.xml
-var pom []byte
-
-//go:embed Launcher.java
-var launcher []byte
-
 // minJava is the oldest Java that Nacos 3 runs on.
 const minJava = 17
 
@@ -35,13 +28,14 @@ const howMaven = "the jars of Nacos come through Maven (Debian: apt-get install 
 
 // installation is what starting a node needs.
 type installation struct {
+	release
 	java      string   // path of the program
 	classPath []string // in order
 }
 
 // install finds Java, and the jars in the cache; it fetches them if they are not
 // there. Processes that do so at the same time wait for the first.
-func install(ctx context.Context, o Options) (installation, error) {
+func install(ctx context.Context, r release, o Options) (installation, error) {
 	java, err := findJava(ctx)
 	if err != nil {
 		return installation{}, err
@@ -60,20 +54,20 @@ func install(ctx context.Context, o Options) (installation, error) {
 		return installation{}, err
 	}
 	defer unlock()
-	jars := filepath.Join(cache, "jars")
+	jars := filepath.Join(cache, r.jars)
 	if _, err := os.Stat(jars); errors.Is(err, fs.ErrNotExist) {
-		o.Logf("nacos: fetching the server's jars (190 MB) into %s, once", jars)
-		if err := fetch(ctx, cache, jars); err != nil {
+		o.Logf("nacos: fetching the server's jars (150 to 190 MB) into %s, once", jars)
+		if err := fetch(ctx, r, cache, jars); err != nil {
 			return installation{}, err
 		}
 	}
 	cp, err := classPath(jars)
-	return installation{java: java, classPath: cp}, err
+	return installation{release: r, java: java, classPath: cp}, err
 }
 
 // fetch copies the jars into a folder beside jars and renames it at the end: a
 // folder of that name is complete.
-func fetch(ctx context.Context, cache, jars string) error {
+func fetch(ctx context.Context, r release, cache, jars string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return fmt.Errorf("%w: mvn is not in PATH; %s", ErrMissing, howMaven)
@@ -83,7 +77,7 @@ func fetch(ctx context.Context, cache, jars string) error {
 		return fmt.Errorf("nacos: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(tmp) }() // what is left of it is only disk space
-	if err := os.WriteFile(filepath.Join(tmp, "pom.xml"), pom, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(tmp, "pom.xml"), r.pom, 0o600); err != nil {
 		return fmt.Errorf("nacos: %w", err)
 	}
 	out := filepath.Join(tmp, "jars")

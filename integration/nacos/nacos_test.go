@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +19,7 @@ func TestNodeServesUntilClose(t *testing.T) {
 	n := Run(t)
 	assert.NoError(t, getOK(t.Context(), "http://"+n.Addr()+"/nacos/v3/client/ns/instance/list?serviceName=nobody"))
 	assert.NoError(t, getOK(t.Context(), "http://"+n.Console()+"/v3/console/server/state"))
+	require.ErrorContains(t, n.Start(t.Context()), "runs already")
 
 	require.NoError(t, n.Close())
 	require.NoError(t, n.Close(), "a second close")
@@ -26,6 +28,30 @@ func TestNodeServesUntilClose(t *testing.T) {
 		require.Error(t, dial(t.Context(), n.ports.addr(port)), "port %d is still served", port)
 	}
 	assert.NoDirExists(t, n.home)
+}
+
+func TestKilledNodeComesBackWithWhatItHasStored(t *testing.T) {
+	n := Run(t)
+	const path, document = "/nacos/v3/admin/cs/config?", "dataId=a&groupName=G"
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+n.Addr()+path+document+"&content=kept", http.NoBody)
+	require.NoError(t, err)
+	req.Close = true // leaves no connection behind
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+
+	n.Kill()
+	n.Kill() // again
+	require.Error(t, n.Pause(), "there is no process to pause")
+	require.NoError(t, n.Start(t.Context()))
+	text, err := get(t.Context(), "http://"+n.Addr()+path+document)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "kept")
+
+	require.NoError(t, n.Wipe())
+	require.NoError(t, n.Start(t.Context()))
+	require.ErrorContains(t, getOK(t.Context(), "http://"+n.Addr()+path+document), "404", "it was wiped")
 }
 
 func TestMissingJavaIsSaidInOneLine(t *testing.T) {
@@ -54,7 +80,7 @@ func TestOldJavaAndBareRuntimeAreRefused(t *testing.T) {
 func TestMissingMavenIsSaidOnlyWhereJarsAreMissing(t *testing.T) {
 	fakeProgram(t, "java", `echo 'openjdk version "17.0.1"'; echo jdk.compiler@17`)
 	cache := t.TempDir()
-	_, err := install(t.Context(), Options{Cache: cache, Logf: t.Logf})
+	_, err := install(t.Context(), releaseV3(), Options{Cache: cache, Logf: t.Logf})
 	require.ErrorIs(t, err, ErrMissing)
 	assert.Contains(t, err.Error(), "apt-get install maven")
 
@@ -63,7 +89,7 @@ func TestMissingMavenIsSaidOnlyWhereJarsAreMissing(t *testing.T) {
 	for _, name := range []string{"a.jar", "hessian-3.3.6.jar", "hessian-4.0.63.jar"} {
 		require.NoError(t, os.WriteFile(filepath.Join(jars, name), nil, 0o600))
 	}
-	in, err := install(t.Context(), Options{Cache: cache})
+	in, err := install(t.Context(), releaseV3(), Options{Cache: cache})
 	require.NoError(t, err)
 	require.Len(t, in.classPath, 3)
 	assert.Equal(t, "hessian-4.0.63.jar", filepath.Base(in.classPath[0]))
@@ -73,7 +99,7 @@ func TestFailedFetchLeavesNoJars(t *testing.T) {
 	dir := fakeProgram(t, "java", `echo 'openjdk version "17.0.1"'; echo jdk.compiler@17`)
 	addProgram(t, dir, "mvn", `echo no network; exit 1`)
 	cache := t.TempDir()
-	_, err := install(t.Context(), Options{Cache: cache, Logf: t.Logf})
+	_, err := install(t.Context(), releaseV3(), Options{Cache: cache, Logf: t.Logf})
 	require.ErrorContains(t, err, "no network")
 	left, err := filepath.Glob(filepath.Join(cache, "*jars*"))
 	require.NoError(t, err)
@@ -94,15 +120,24 @@ func TestFixedPortInUseIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
 	taken := l.Addr().(*net.TCPAddr).Port
-	_, err = choosePorts(t.Context(), taken, 0)
+	_, err = choosePorts(t.Context(), taken, 0, 1)
 	require.ErrorContains(t, err, strconv.Itoa(taken))
 }
 
 func TestRandomPortsAreDistinctAndFree(t *testing.T) {
-	p, err := choosePorts(t.Context(), 0, 0)
+	all, err := choosePorts(t.Context(), 0, 0, clusterSize)
 	require.NoError(t, err)
-	assert.Equal(t, []int{p.http, p.http + 1, p.http + 1000, p.http + 1001, p.http - 1000}, p.all())
-	assert.NoError(t, allFree(t.Context(), p))
+	require.Len(t, all, clusterSize)
+	seen := map[int]bool{}
+	for i, p := range all {
+		assert.Equal(t, all[0].http+10*i, p.http)
+		assert.Equal(t, []int{p.http, p.http + 1, p.http + 1000, p.http + 1001, p.http - 1000}, p.all())
+		for _, port := range p.all() {
+			assert.False(t, seen[port], "port %d is taken twice", port)
+			seen[port] = true
+		}
+	}
+	assert.NoError(t, allFree(t.Context(), all))
 }
 
 // fakeProgram makes PATH hold only a shell script of that name.

@@ -7,17 +7,15 @@ import (
 
 // Pause stops the node as it stands: its ports still accept connections, and
 // nothing is answered, as by a machine that hangs. Resume lets it go on.
-func (n *Node) Pause() error { return n.proc.signal(syscall.SIGSTOP) }
+func (n *Node) Pause() error { return n.process().signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
-func (n *Node) Resume() error { return n.proc.signal(syscall.SIGCONT) }
+func (n *Node) Resume() error { return n.process().signal(syscall.SIGCONT) }
 
 // signal sends a signal to the whole process group.
 func (p *process) signal(s syscall.Signal) error {
-	select {
-	case <-p.done: // the group's number may belong to others by now
+	if p.ended() { // the group's number may belong to others by now
 		return errExited
-	default:
 	}
 	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
 		return fmt.Errorf("nacos: %s: %w", s, err)

@@ -16,23 +16,6 @@ import (
 	"time"
 )
 
-// properties is the node's configuration: server and console in one process,
-// no authentication, HTTP on loopback only. Identity and key must be there, and
-// protect nothing.
-const properties = `nacos.deployment.type=merged
-server.address=127.0.0.1
-nacos.server.main.port=%d
-nacos.server.contextPath=/nacos
-nacos.console.port=%d
-nacos.core.auth.enabled=false
-nacos.core.auth.admin.enabled=false
-nacos.core.auth.console.enabled=false
-nacos.core.auth.system.type=nacos
-nacos.core.auth.server.identity.key=graylane
-nacos.core.auth.server.identity.value=graylane
-nacos.core.auth.plugin.nacos.token.secret.key=Z3JheWxhbmUtZ3JheWxhbmUtZ3JheWxhbmUtZ3JheWxhbmU=
-`
-
 // process is a node's Java.
 type process struct {
 	cmd   *exec.Cmd
@@ -44,28 +27,23 @@ type process struct {
 
 // launch starts Java in a process group of its own. The end of ctx does not end
 // it: kill does.
-func launch(ctx context.Context, in installation, p ports, home string) (*process, error) {
+func launch(ctx context.Context, n *Node) (*process, error) {
 	files := map[string]string{
-		"application.properties": fmt.Sprintf(properties, p.http, p.console),
-		"Launcher.java":          string(launcher),
+		"application.properties": n.installed.properties(n.ports),
+		"Launcher.java":          string(n.installed.launcher),
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(n.home, name), []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("nacos: %w", err)
 		}
 	}
-	out, err := os.Create(filepath.Join(home, "out.log")) //nolint:gosec // a path of our own
+	out, err := os.OpenFile(filepath.Join(n.home, "out.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("nacos: %w", err)
 	}
-	defer func() { _ = out.Close() }()                              // Java has its own handle
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), in.java, //nolint:gosec // the user's Java
-		"-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dnacos.home="+home, "-Dnacos.standalone=true", "-Dnacos.server.ip=127.0.0.1",
-		"-cp", strings.Join(in.classPath, string(filepath.ListSeparator)),
-		filepath.Join(home, "Launcher.java"),
-		"--spring.config.additional-location=file:"+home+"/")
-	cmd.Dir = home
+	defer out.Close() // Java has its own handle
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), n.installed.java, n.args()...) //nolint:gosec // the user's Java
+	cmd.Dir = n.home
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()
@@ -83,17 +61,46 @@ func launch(ctx context.Context, in installation, p ports, home string) (*proces
 	return pr, nil
 }
 
+// args are those of Java.
+func (n *Node) args() []string {
+	args := []string{
+		"-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Dnacos.home=" + n.home, "-Dnacos.server.ip=127.0.0.1",
+	}
+	if n.members == nil {
+		args = append(args, "-Dnacos.standalone=true")
+	} else {
+		addrs := make([]string, len(n.members))
+		for i, p := range n.members {
+			addrs[i] = p.addr(p.http)
+		}
+		args = append(args, "-DembeddedStorage=true", "-Dnacos.member.list="+strings.Join(addrs, ","))
+	}
+	return append(args,
+		"-cp", strings.Join(n.installed.classPath, string(filepath.ListSeparator)),
+		filepath.Join(n.home, "Launcher.java"),
+		"--spring.config.additional-location=file:"+n.home+"/")
+}
+
 // kill ends the whole process group and waits for its leader.
 func (p *process) kill() {
 	p.once.Do(func() {
 		_ = p.stdin.Close()
-		select {
-		case <-p.done: // the group's number may belong to others by now
-		default:
+		if !p.ended() { // else the group's number may belong to others by now
 			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		}
 	})
 	<-p.done
+}
+
+// ended reports whether the process is gone.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // tail returns the last n lines that Java printed.
@@ -115,15 +122,21 @@ var errExited = errors.New("the process has ended")
 
 // waitReady returns when everything that the node serves has answered.
 func (n *Node) waitReady(ctx context.Context) error {
-	checks := []func(context.Context) error{
-		func(ctx context.Context) error {
-			return getOK(ctx, "http://"+n.Addr()+"/nacos/v3/admin/core/state/readiness")
-		},
-		func(ctx context.Context) error { return dial(ctx, n.ports.addr(n.ports.grpc())) },
-		func(ctx context.Context) error {
-			return getOK(ctx, "http://"+n.Console()+"/v3/console/health/readiness")
-		},
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	proc := n.process()
+	checks := n.installed.ready(n)
+	if n.members != nil {
+		checks = append(checks, n.seesCluster)
 	}
+	if err := proc.await(ctx, checks); err != nil {
+		return fmt.Errorf("nacos: node on port %d is not ready: %w; its last lines:\n%s", n.ports.http, err, proc.tail(40))
+	}
+	return nil
+}
+
+// await returns when each check has passed, in order.
+func (p *process) await(ctx context.Context, checks []check) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for len(checks) > 0 {
@@ -133,7 +146,7 @@ func (n *Node) waitReady(ctx context.Context) error {
 			continue
 		}
 		select {
-		case <-n.proc.done:
+		case <-p.done:
 			return errExited
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -144,23 +157,28 @@ func (n *Node) waitReady(ctx context.Context) error {
 }
 
 func getOK(ctx context.Context, url string) error {
+	_, err := get(ctx, url)
+	return err
+}
+
+// get returns the body of an answer that is 200.
+func get(ctx context.Context, url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	req.Close = true // leaves no connection behind
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := resp.Body.Close(); err != nil {
-		return err
-	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
+		return nil, fmt.Errorf("%s: %s", url, resp.Status)
 	}
-	return nil
+	return io.ReadAll(resp.Body)
 }
 
 func dial(ctx context.Context, addr string) error {

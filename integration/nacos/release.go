@@ -1,0 +1,94 @@
+package nacos
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+)
+
+// The releases of Nacos that this package runs.
+const (
+	Version   = "3.1.0"
+	VersionV2 = "2.3.2"
+)
+
+// release is what differs between them.
+type release struct {
+	jars          string // folder in the cache
+	pom, launcher []byte
+	properties    func(ports) string
+	ready         func(*Node) []check // what must answer before the node is up
+}
+
+// check fails as long as something does not answer.
+type check func(context.Context) error
+
+var (
+	//go:embed pom.xml
+	pom []byte
+	//go:embed Launcher.java
+	launcher []byte
+	//go:embed v2/pom.xml
+	pomV2 []byte
+	//go:embed v2/Launcher.java
+	launcherV2 []byte
+)
+
+func releaseV3() release {
+	return release{jars: "jars", pom: pom, launcher: launcher, properties: propertiesV3, ready: readyV3}
+}
+
+func releaseV2() release {
+	return release{jars: "jars-v2", pom: pomV2, launcher: launcherV2, properties: propertiesV2, ready: readyV2}
+}
+
+// identity is what a server wants to be told although nobody is asked for it.
+// Identity and key must be there, and protect nothing.
+const identity = `server.address=127.0.0.1
+nacos.core.auth.system.type=nacos
+nacos.core.auth.server.identity.key=graylane
+nacos.core.auth.server.identity.value=graylane
+nacos.core.auth.plugin.nacos.token.secret.key=Z3JheWxhbmUtZ3JheWxhbmUtZ3JheWxhbmUtZ3JheWxhbmU=
+`
+
+// propertiesV3: server and console in one process, no authentication, HTTP on
+// loopback only. A node of a cluster looks for configurations of an old layout
+// when it starts, once a second; by default it gives up before the others can be
+// up, and ends.
+func propertiesV3(p ports) string {
+	return identity + fmt.Sprintf(`nacos.deployment.type=merged
+nacos.server.main.port=%d
+nacos.server.contextPath=/nacos
+nacos.console.port=%d
+nacos.namespace.migrate.retry.times=100
+nacos.core.auth.enabled=false
+nacos.core.auth.admin.enabled=false
+nacos.core.auth.console.enabled=false
+`, p.http, p.console)
+}
+
+// propertiesV2: the console is a part of the server.
+func propertiesV2(p ports) string {
+	return identity + fmt.Sprintf("server.port=%d\nnacos.core.auth.enabled=false\n", p.http)
+}
+
+func readyV3(n *Node) []check {
+	return []check{
+		n.answers(n.Addr(), "/nacos/v3/admin/core/state/readiness"),
+		n.acceptsGRPC,
+		n.answers(n.Console(), "/v3/console/health/readiness"),
+	}
+}
+
+func readyV2(n *Node) []check {
+	return []check{
+		n.answers(n.Addr(), "/nacos/v1/console/health/readiness"),
+		n.acceptsGRPC,
+	}
+}
+
+func (n *Node) answers(addr, path string) check {
+	return func(ctx context.Context) error { return getOK(ctx, "http://"+addr+path) }
+}
+
+func (n *Node) acceptsGRPC(ctx context.Context) error { return dial(ctx, n.ports.addr(n.ports.grpc())) }
