@@ -39,7 +39,7 @@ type cellKey struct{}
 // returns a context with that metadata and a new cell.
 func newCell(ctx context.Context, method string) (context.Context, *cell) {
 	md, _ := metadata.FromOutgoingContext(ctx) // a copy
-	if lane.Injects(ctx) {
+	if lane.Injects(ctx, carrier(md)) {
 		if md == nil {
 			md = metadata.MD{}
 		}

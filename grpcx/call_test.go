@@ -106,6 +106,6 @@ func TestACallErrorHasAStatusAndAllItsCauses(t *testing.T) {
 func TestAValueThatGRPCRefusesStaysBehind(t *testing.T) {
 	ctx, c := newCell(lane.With(lane.WithUser(t.Context(), "用户"), "blue"), "/a.B/C")
 	md, _ := metadata.FromOutgoingContext(ctx)
-	assert.Equal(t, metadata.MD{"x-gray-lane": {"blue"}}, md)
+	assert.Equal(t, metadata.MD{"x-gray-lane": {"blue"}, "baggage": {"gray-lane=blue"}}, md)
 	assert.Equal(t, "用户", c.request.User(), "the rules of this process see it")
 }

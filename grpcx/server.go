@@ -29,6 +29,7 @@ func Interceptors(opts ...ServerOption) []grpc.ServerOption {
 // incoming is what the server side does with each call.
 type incoming struct {
 	carried []string
+	edge    serving.Edge
 	trailer atomic.Pointer[metadata.MD] // nil: no version to tell
 	newest  atomic.Int64                // when the newest request began, in Unix nanoseconds; 0: never
 
@@ -38,7 +39,7 @@ type incoming struct {
 }
 
 func newIncoming(o serverOptions) *incoming {
-	in := &incoming{carried: o.Carried}
+	in := &incoming{carried: o.Carried, edge: o.Edge}
 	in.draining, in.drain = context.WithCancel(context.Background())
 	return in
 }
@@ -83,7 +84,8 @@ func (in *incoming) accept(ctx context.Context, method string) context.Context {
 	if !strings.HasPrefix(method, "/"+healthpb.Health_ServiceDesc.ServiceName+"/") {
 		in.newest.Store(time.Now().UnixNano())
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
+	md, _ := metadata.FromIncomingContext(ctx) // a copy
+	ctx, md = in.fromOutside(ctx, md)
 	return lane.Extract(ctx, carrier(md), in.carried)
 }
 

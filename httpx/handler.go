@@ -30,6 +30,7 @@ func Handler(next http.Handler, opts ...ServerOption) http.Handler {
 type handler struct {
 	next    http.Handler
 	carried []string
+	edge    serving.Edge
 	version atomic.Pointer[string] // nil: not known
 	ready   atomic.Bool
 
@@ -38,7 +39,7 @@ type handler struct {
 }
 
 func newHandler(next http.Handler, o serverOptions) *handler {
-	h := &handler{next: next, carried: o.Carried, begin: time.Now()}
+	h := &handler{next: next, carried: o.Carried, edge: o.Edge, begin: time.Now()}
 	h.setVersion(o.Version())
 	return h
 }
@@ -59,7 +60,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.newest.Store(int64(time.Since(h.begin)))
-	h.next.ServeHTTP(w, r.WithContext(lane.Extract(r.Context(), header(r.Header), h.carried)))
+	received := r.Header
+	if h.edge.Outside(r.RemoteAddr) {
+		received = h.fromOutside(r)
+	}
+	r = r.WithContext(lane.Extract(r.Context(), header(received), h.carried)) // a copy
+	r.Header = received
+	h.next.ServeHTTP(w, r)
 }
 
 func (h *handler) serveHealth(w http.ResponseWriter) {

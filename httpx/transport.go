@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,50 +18,99 @@ import (
 // protocol is the label of instances that this package calls and announces.
 const protocol = "http"
 
+// Schemes of the URLs that a Transport takes.
+const (
+	schemeHTTP  = "http"
+	schemeHTTPS = "https"
+	schemeH2C   = "h2c"
+)
+
 // Transport is an http.RoundTripper for URLs "http://service/path": it picks an
 // instance of the service for each request and sends it there over connections
 // that all requests share. The Host header stays the service's name.
+//
+// The scheme is the protocol that the service's instances speak: http is
+// HTTP/1.1, h2c is HTTP/2 without TLS, and https is TLS, with HTTP/2 if the
+// instance has it. A certificate must name the service, not the instance. Over
+// HTTP/2 one connection to each instance carries all its requests, up to as many
+// at a time as the instance allows; the pick is made for each request all the
+// same. A request to upgrade to another protocol goes over HTTP/1.1.
 //
 // The first request to a service starts watching it, and waits for the first
 // list under the request's context. A Transport keeps the view of each service
 // that it was asked for until Close; resolver.MaxServices bounds their number.
 //
 // A request with an error has reached the instance or not, as with net/http: a
-// Transport does not retry on another instance.
+// Transport does not retry on another instance. On the same instance net/http
+// repeats a request whose connection was lost before the answer, if nothing of
+// it was sent, or it is idempotent, and its body can be had again (GetBody).
 type Transport struct {
 	resolver *resolver.Resolver
-	base     *http.Transport
+	plain    *http.Transport // for http
+	h2c      *http.Transport
+	secure   *http.Transport // what is cloned for each service
 
-	// views has the view of each service by its name. Requests read it without a
-	// lock; the map is never changed, only replaced.
-	views atomic.Pointer[map[string]*resolver.View]
+	// services has each service that was asked for by its name. Requests read it
+	// without a lock; the map is never changed, only replaced.
+	services atomic.Pointer[map[string]*service]
 
-	// mu guards closed and the replacing of views. Resolver.View is called under
-	// it, requests never wait for it once their service has a view.
+	// mu guards closed and the replacing of services. Resolver.View is called
+	// under it, requests never wait for it once their service is there.
 	mu     sync.Mutex
 	closed bool
+}
+
+// service is what a Transport has of a service.
+type service struct {
+	view *resolver.View
+	// tls connects to instances that prove to be the service. Connections of
+	// another service to the same address, which may have proved something else,
+	// are none of its own.
+	tls *http.Transport
 }
 
 // NewTransport returns a Transport over the services of r. It starts nothing.
 // Close it before r, or leave it: when r closes, only idle connections remain
 // (CloseIdleConnections).
 func NewTransport(r *resolver.Resolver, opts ...Option) *Transport {
-	t := &Transport{resolver: r, base: newOptions(opts).transport()}
-	t.views.Store(&map[string]*resolver.View{})
+	o := newOptions(opts)
+	t := &Transport{resolver: r}
+	var http1, http2, both http.Protocols
+	http1.SetHTTP1(true)
+	http2.SetUnencryptedHTTP2(true)
+	both.SetHTTP1(true)
+	both.SetHTTP2(true)
+	t.plain, t.h2c, t.secure = o.transport(http1), o.transport(http2), o.transport(both)
+	t.services.Store(&map[string]*service{})
 	return t
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	view, err := t.view(req.URL)
+	s, err := t.service(req.URL)
 	if err != nil {
 		return nil, refused(req, err)
 	}
 	a := newAttempt(req)
-	if a.call, err = view.Pick(req.Context(), request{&a.out}, nil); err != nil {
+	if a.call, err = s.view.Pick(req.Context(), request{&a.out}, nil); err != nil {
 		return nil, refused(req, err)
 	}
-	return a.roundTrip(t.base, req) //nolint:contextcheck // the attempt has the request's
+	return a.roundTrip(t.carrier(s, a), req) //nolint:contextcheck // the attempt has the request's
+}
+
+// carrier returns what speaks the protocol of an attempt's URL, and makes the
+// URL one that it takes.
+func (t *Transport) carrier(s *service, a *attempt) http.RoundTripper {
+	switch a.url.Scheme {
+	case schemeHTTPS:
+		return s.tls
+	case schemeH2C:
+		a.url.Scheme = schemeHTTP
+		if len(a.out.Header["Upgrade"]) == 0 {
+			return t.h2c
+		}
+	}
+	return t.plain
 }
 
 // refused closes the body of a request that was not sent, which is the duty of a
@@ -73,51 +123,73 @@ func refused(req *http.Request, err error) error {
 }
 
 // CloseIdleConnections closes the connections that no request uses.
-func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+func (t *Transport) CloseIdleConnections() { t.closeIdle(*t.services.Load()) }
+
+func (t *Transport) closeIdle(services map[string]*service) {
+	t.plain.CloseIdleConnections()
+	t.h2c.CloseIdleConnections()
+	for _, s := range services {
+		s.tls.CloseIdleConnections()
+	}
+}
 
 // Close gives back the views and closes idle connections; later requests fail
 // with resolver.ErrClosed. Running requests are not disturbed. It is idempotent.
 func (t *Transport) Close() {
 	t.mu.Lock()
 	t.closed = true
-	views := *t.views.Swap(&map[string]*resolver.View{})
+	services := *t.services.Swap(&map[string]*service{})
 	t.mu.Unlock()
-	for _, v := range views {
-		v.Close()
+	for _, s := range services {
+		s.view.Close()
 	}
-	t.base.CloseIdleConnections()
+	t.closeIdle(services)
 }
 
-// view returns the view of the service that a URL names.
-func (t *Transport) view(u *url.URL) (*resolver.View, error) {
+// service returns the service that a URL names.
+func (t *Transport) service(u *url.URL) (*service, error) {
 	if err := checkURL(u); err != nil {
 		return nil, err
 	}
-	if v := (*t.views.Load())[u.Host]; v != nil {
-		return v, nil
+	if s := (*t.services.Load())[u.Host]; s != nil {
+		return s, nil
 	}
 	return t.open(u.Host)
 }
 
-// open adds a view.
-func (t *Transport) open(service string) (*resolver.View, error) {
+// open adds a service.
+func (t *Transport) open(name string) (*service, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return nil, fmt.Errorf("httpx: service %q: %w", service, resolver.ErrClosed)
+		return nil, fmt.Errorf("httpx: service %q: %w", name, resolver.ErrClosed)
 	}
-	views := *t.views.Load()
-	if v := views[service]; v != nil {
-		return v, nil // opened by another request meanwhile
+	services := *t.services.Load()
+	if s := services[name]; s != nil {
+		return s, nil // opened by another request meanwhile
 	}
-	v, err := t.resolver.View(t.resolver.Service(service), protocol)
+	view, err := t.resolver.View(t.resolver.Service(name), protocol)
 	if err != nil {
-		return nil, fmt.Errorf("httpx: service %q: %w", service, err)
+		return nil, fmt.Errorf("httpx: service %q: %w", name, err)
 	}
-	views = maps.Clone(views)
-	views[service] = v
-	t.views.Store(&views)
-	return v, nil
+	s := &service{view: view, tls: t.tls(name)}
+	services = maps.Clone(services)
+	services[name] = s
+	t.services.Store(&services)
+	return s, nil
+}
+
+// tls returns a transport whose servers must prove to be the service, and not,
+// as net/http would have it, the address in the URL.
+func (t *Transport) tls(service string) *http.Transport {
+	c := t.secure.Clone()
+	if c.TLSClientConfig == nil {
+		c.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if c.TLSClientConfig.ServerName == "" {
+		c.TLSClientConfig.ServerName = service
+	}
+	return c
 }
 
 // checkURL reports what a URL that names a service must not have.
@@ -125,8 +197,8 @@ func checkURL(u *url.URL) error {
 	switch {
 	case u == nil:
 		return errors.New("httpx: the request has no URL")
-	case u.Scheme != "http":
-		return fmt.Errorf("httpx: scheme %q is not supported: want http://service/path", u.Scheme)
+	case u.Scheme != schemeHTTP && u.Scheme != schemeHTTPS && u.Scheme != schemeH2C:
+		return fmt.Errorf("httpx: scheme %q is not supported: want http, https or h2c", u.Scheme)
 	case u.Host == "":
 		return errors.New("httpx: the URL has no host: want http://service/path")
 	case strings.IndexByte(u.Host, ':') >= 0:
@@ -144,7 +216,7 @@ func newAttempt(req *http.Request) *attempt {
 	if a.out.Host == "" {
 		a.out.Host = req.URL.Host
 	}
-	if ctx := req.Context(); lane.Injects(ctx) {
+	if ctx := req.Context(); lane.Injects(ctx, header(req.Header)) {
 		// Values are shared with the caller's map: Inject sets, it never appends.
 		a.out.Header = maps.Clone(req.Header)
 		if a.out.Header == nil {

@@ -126,17 +126,26 @@ func (c *carried) header(lower string) string {
 // message; what ctx carried before is dropped. A header that was sent more than
 // once, is empty, has more than MaxValue bytes or a control character is not
 // carried, nor is a lane that is not Valid. Names are in lower case.
+//
+// Where x-gray-lane is among the names, but not in the message, the lane is that
+// of the message's W3C baggage.
 func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 	var c *carried
 	for _, name := range names {
-		vs := m.Values(name)
-		if len(vs) != 1 || !sendable(vs[0]) || name == HeaderLane && !Valid(vs[0]) {
+		value := ""
+		switch vs := m.Values(name); {
+		case len(vs) == 1 && sendable(vs[0]) && (name != HeaderLane || Valid(vs[0])):
+			value = vs[0]
+		case len(vs) == 0 && name == HeaderLane:
+			value = BaggageLane(m.Values(HeaderBaggage))
+		}
+		if value == "" {
 			continue
 		}
 		if c == nil {
 			c = &carried{headers: make([]pair, 0, len(names))}
 		}
-		c.headers = append(c.headers, pair{name, vs[0]})
+		c.headers = append(c.headers, pair{name, value})
 	}
 	if c == nil && from(ctx) == nil {
 		return ctx
@@ -145,26 +154,30 @@ func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 }
 
 // Inject writes what ctx carries onto an outgoing message. A header that the
-// message has already stays as it is.
+// message has already stays as it is. The member gray-lane of W3C baggage is made
+// to say what the header x-gray-lane says, and taken out where there is none: it
+// may have come from outside, by a way that does not know lanes.
 func Inject(ctx context.Context, m Carrier) {
-	c := from(ctx)
-	if c == nil {
-		return
-	}
-	if sendable(c.user) && len(m.Values(HeaderUser)) == 0 {
-		m.Set(HeaderUser, c.user)
-	}
-	for i := range c.headers {
-		if p := &c.headers[i]; len(m.Values(p.name)) == 0 {
-			m.Set(p.name, p.value)
+	if c := from(ctx); c != nil {
+		if sendable(c.user) && len(m.Values(HeaderUser)) == 0 {
+			m.Set(HeaderUser, c.user)
 		}
+		for i := range c.headers {
+			if p := &c.headers[i]; len(m.Values(p.name)) == 0 {
+				m.Set(p.name, p.value)
+			}
+		}
+	}
+	if line, changed := WithBaggageLane(m.Values(HeaderBaggage), Of(m)); changed {
+		m.Set(HeaderBaggage, line)
 	}
 }
 
-// Injects reports whether Inject would have anything to write.
-func Injects(ctx context.Context) bool {
+// Injects reports whether Inject might have anything to write.
+func Injects(ctx context.Context, m Carrier) bool {
 	c := from(ctx)
-	return c != nil && (c.user != "" || len(c.headers) > 0)
+	return c != nil && (c.user != "" || len(c.headers) > 0) ||
+		len(m.Values(HeaderLane)) > 0 || len(m.Values(HeaderBaggage)) > 0
 }
 
 // Of returns the lane that a message is in: its header x-gray-lane, if it was

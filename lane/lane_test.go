@@ -27,6 +27,7 @@ func TestWhatIsExtractedIsInjected(t *testing.T) {
 	out := message{}
 	lane.Inject(ctx, out)
 	delete(in, "authorization")
+	in["baggage"] = []string{"gray-lane=blue"}
 	assert.Equal(t, in, out)
 }
 
@@ -49,14 +50,14 @@ func TestAMessageReplacesWhatTheContextCarried(t *testing.T) {
 	ctx = lane.Extract(ctx, message{}, lane.DefaultHeaders())
 	assert.Empty(t, lane.From(ctx))
 	assert.Empty(t, lane.User(ctx))
-	assert.False(t, lane.Injects(ctx))
+	assert.False(t, lane.Injects(ctx, message{}))
 }
 
 func TestInjectLeavesWhatTheCallerSet(t *testing.T) {
 	ctx := lane.WithUser(lane.With(t.Context(), "blue"), "u1")
 	out := message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}}
 	lane.Inject(ctx, out)
-	assert.Equal(t, message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}}, out)
+	assert.Equal(t, message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}, "baggage": {"gray-lane=green"}}, out)
 	assert.Equal(t, "green", lane.Of(out))
 	assert.Equal(t, "u1", lane.UserOf(ctx, out), "what the application said goes before the header")
 }

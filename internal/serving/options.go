@@ -19,6 +19,8 @@ type Options struct {
 	Labels               map[string]string
 	Linger, DrainTimeout time.Duration
 	OnError              func(error)
+	// Edge says whose requests come from outside.
+	Edge Edge
 }
 
 // NewOptions returns the defaults.
