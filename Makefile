@@ -11,7 +11,7 @@ FUZZTIME      ?= 20s
 # Why the real Nacos cannot run here; empty if it can.
 NACOS_MISSING := $(shell \
 	java=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
-	[ "$${java:-0}" -ge 17 ] || printf 'Java 17 or newer, '; \
+	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf 'a JDK of version 17 or newer, '; \
 	command -v mvn >/dev/null || printf 'Maven, ')
 
 .PHONY: all build test race lint fmt quickstart integration budget bench fuzz cover tidy-check check help
