@@ -11,8 +11,8 @@ FUZZTIME      ?= 20s
 # Why the real Nacos cannot run here; empty if it can.
 NACOS_MISSING := $(shell \
 	java=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
-	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf 'a JDK of version 17 or newer, '; \
-	command -v mvn >/dev/null || printf 'Maven, ')
+	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
+	command -v mvn >/dev/null || printf ' Maven')
 
 .PHONY: all build test race lint fmt quickstart integration budget bench fuzz cover tidy-check check help
 
@@ -40,9 +40,9 @@ integration: ## the same scripts on a real Nacos and on nacostest
 ifeq ($(NACOS_MISSING),)
 	cd integration && $(GO) test -v -count=1 -timeout 30m ./...
 else ifneq ($(filter true 1,$(CI) $(REQUIRE_NACOS)),)
-	@echo 'integration: no real Nacos: $(NACOS_MISSING)missing; apt-get install openjdk-17-jdk-headless maven' >&2; exit 1
+	@echo 'integration: no real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven' >&2; exit 1
 else
-	@echo 'LEFT OUT: the tests on a real Nacos: $(NACOS_MISSING)missing; on Debian: apt-get install openjdk-17-jdk-headless maven'
+	@echo 'LEFT OUT: the tests on a real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven'
 endif
 
 budget: ## modules and size that a minimal consumer links
