@@ -123,7 +123,6 @@ func (c *counts) take() string {
 		fmt.Fprintf(&b, "%-20s %s\n", kinds[i].name, &c.byKind[i])
 		c.byKind[i] = split{}
 	}
-	b.WriteByte('\n')
 	return b.String()
 }
 
