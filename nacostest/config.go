@@ -3,6 +3,7 @@ package nacostest
 import (
 	"crypto/md5" //nolint:gosec // it is Nacos's identity of a content, not a protection.
 	"encoding/hex"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -75,6 +76,12 @@ func (cs *configs) get(key configKey) (config, bool) {
 	defer cs.mu.Unlock()
 	doc, ok := cs.stored[key]
 	return doc, ok
+}
+
+func (cs *configs) all() map[configKey]config {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return maps.Clone(cs.stored)
 }
 
 // publish stores a content and tells the listeners if it is new. With a casMD5 it

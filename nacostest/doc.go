@@ -18,5 +18,5 @@
 //   - Lists are sorted by address; in Nacos they have no order.
 //   - Persistent instances are kept as the others are, without health checks.
 //   - The console's requests share the HTTP port with the rest.
-//   - There is no authentication, no cluster, no history, and nothing on disk.
+//   - There is no cluster, no history, and nothing on disk.
 package nacostest

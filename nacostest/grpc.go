@@ -34,6 +34,7 @@ type grpcService struct {
 // handler processes one type of unary request.
 type handler struct {
 	answerType string
+	open       bool // needs no token
 	// empty returns an answer that says nothing.
 	empty func() answer
 	// do returns an answer with each error that it could tell itself.
@@ -68,8 +69,10 @@ func handle[Q any, A any, PA interface {
 // newHandlers returns one handler for each unary request of a client that is set
 // up.
 func newHandlers() map[string]handler {
+	health := handle("HealthCheckResponse", (*Server).healthCheck)
+	health.open = true
 	return map[string]handler{
-		"HealthCheckRequest":       handle("HealthCheckResponse", (*Server).healthCheck),
+		"HealthCheckRequest":       health,
 		"InstanceRequest":          handle("InstanceResponse", (*Server).instance),
 		"BatchInstanceRequest":     handle("BatchInstanceResponse", (*Server).batchInstance),
 		"SubscribeServiceRequest":  handle("SubscribeServiceResponse", (*Server).subscribeService),
@@ -98,7 +101,9 @@ func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Paylo
 	typ, body := p.GetMetadata().GetType(), p.GetBody().GetValue()
 	c.alive(time.Now())
 
-	a, err := s.decide(ctx, Request{Type: typ, ConnectionID: c.id, Module: c.module(), Body: body})
+	a, err := s.decide(ctx, Request{
+		Type: typ, ConnectionID: c.id, Module: c.module(), Headers: p.GetMetadata().GetHeaders(), Body: body,
+	})
 	if err != nil {
 		return nil, status.FromContextError(err).Err()
 	}
@@ -117,6 +122,10 @@ func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Paylo
 	default:
 		if _, ok := c.connection(); !ok {
 			err = errUnregistered
+			break
+		}
+		if why := s.auth.refusal(p.GetMetadata().GetHeaders()[headerToken]); why != "" && !h.open {
+			result, err = h.empty(), refused(codeForbidden, why)
 			break
 		}
 		result, err = h.do(s, c, body)
@@ -172,11 +181,18 @@ func (g *grpcService) RequestBiStream(stream auto.BiRequestStream_RequestBiStrea
 		if err != nil {
 			return nil // the end of the stream is the client's business
 		}
+		reply := Request{
+			Type: p.GetMetadata().GetType(), ConnectionID: c.id, Module: c.module(),
+			Headers: p.GetMetadata().GetHeaders(), Body: p.GetBody().GetValue(), Reply: true,
+		}
+		if a, err := s.decide(ctx, reply); err != nil || a.kind != pass {
+			continue // a context that has ended is seen above
+		}
 		c.alive(time.Now())
 		var ack struct {
 			RequestID string `json:"requestId"`
 		}
-		if json.Unmarshal(p.GetBody().GetValue(), &ack) == nil {
+		if json.Unmarshal(reply.Body, &ack) == nil {
 			c.acknowledged(ack.RequestID)
 		}
 	}
@@ -199,7 +215,7 @@ func (s *Server) awaitSetup(ctx context.Context, c *conn, stream auto.BiRequestS
 	if err := json.Unmarshal(body, &setup); err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "unreadable %s: %v", typeSetup, err)
 	}
-	a, err := s.decide(ctx, Request{Type: typ, ConnectionID: c.id, Module: setup.Labels["module"], Body: body})
+	a, err := s.decide(ctx, Request{Type: typ, ConnectionID: c.id, Module: setup.Labels["module"], Headers: p.GetMetadata().GetHeaders(), Body: body})
 	switch {
 	case err != nil:
 		return nil, status.FromContextError(err).Err()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Codes in the answers over HTTP.
@@ -45,14 +46,17 @@ func plainError(message string) error {
 func (s *Server) httpHandler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, do func(*http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc(pattern, s.auth.guarded(func(w http.ResponseWriter, r *http.Request) {
 			data, err := do(r)
 			writeResult(w, data, err)
-		})
+		}))
 	}
-	ready := func(*http.Request) (any, error) { return "ok", nil }
-	handle("GET /nacos/v3/admin/core/state/readiness", ready)
-	handle("GET /v3/console/health/readiness", ready)
+	ready := func(w http.ResponseWriter, _ *http.Request) { writeResult(w, "ok", nil) }
+	mux.HandleFunc("GET /nacos/v3/admin/core/state/readiness", ready)
+	mux.HandleFunc("GET /v3/console/health/readiness", ready)
+	mux.HandleFunc("POST /nacos/v3/auth/user/login", s.auth.login(http.StatusForbidden))
+	mux.HandleFunc("POST /nacos/v1/auth/users/login", s.auth.login(http.StatusInternalServerError))
+	s.handleOld(mux)
 
 	for _, path := range []string{"/nacos/v3/client/ns/instance", "/nacos/v3/admin/ns/instance"} {
 		handle("POST "+path, s.httpRegister)
@@ -64,6 +68,7 @@ func (s *Server) httpHandler() http.Handler {
 	handle("PUT /v3/console/ns/instance", s.httpEdit)
 
 	handle("GET /nacos/v3/client/cs/config", s.httpClientConfig)
+	handle("GET /nacos/v3/admin/cs/config/list", s.httpListConfigs)
 	for _, path := range []string{"/nacos/v3/admin/cs/config", "/v3/console/cs/config"} {
 		handle("GET "+path, s.httpConfig)
 		handle("POST "+path, s.httpPublish)
@@ -75,7 +80,11 @@ func (s *Server) httpHandler() http.Handler {
 // intercepted asks the interceptor first.
 func (s *Server) intercepted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, err := s.decide(r.Context(), Request{Type: r.Method + " " + r.URL.Path})
+		headers := make(map[string]string, len(r.Header))
+		for name := range r.Header {
+			headers[name] = r.Header.Get(name)
+		}
+		a, err := s.decide(r.Context(), Request{Type: r.Method + " " + r.URL.Path, Headers: headers})
 		switch {
 		case err != nil:
 			// The client is gone or the server stops: nobody reads an answer.
@@ -107,6 +116,16 @@ func writeResult(w http.ResponseWriter, data any, err error) {
 	default:
 		writeJSON(w, e.status, result{e.code, e.message, e.data})
 	}
+}
+
+// writeStatus answers as the framework below Nacos does.
+func writeStatus(w http.ResponseWriter, r *http.Request, status int) {
+	writeJSON(w, status, struct {
+		Timestamp string `json:"timestamp"`
+		Status    int    `json:"status"`
+		Error     string `json:"error"`
+		Path      string `json:"path"`
+	}{time.Now().UTC().Format("2006-01-02T15:04:05.000-07:00"), status, http.StatusText(status), r.URL.Path})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Request is one message that passes the server: a request of a client, or a
-// push to one.
+// Request is one message that passes the server: a request of a client, a push to
+// one, or the client's answer to a push.
 type Request struct {
 	// Type is the name of the gRPC message, such as "InstanceRequest" or
 	// "NotifySubscriberRequest"; of an HTTP request it is method and path, such
@@ -18,10 +18,16 @@ type Request struct {
 	// Module is the connection's label "module": "naming" or "config". It is
 	// empty before the connection is set up, and for HTTP.
 	Module string
+	// Headers are those of the gRPC message's metadata, of an HTTP request the
+	// first value of each. They are read-only.
+	Headers map[string]string
 	// Body is the message's JSON; of an HTTP request it is nil. It is read-only.
 	Body json.RawMessage
 	// Push is set for what the server sends by itself.
 	Push bool
+	// Reply is set for what a client answers to that. Unless it passes it is
+	// lost, and the push counts as not acknowledged.
+	Reply bool
 }
 
 // Action is what happens to a request. Its zero value lets it pass.
@@ -67,8 +73,7 @@ func Refuse(code int, message string) Action {
 	return Action{kind: refuse, code: code, message: message}
 }
 
-// Intercept asks f about every request and every push before it is processed;
-// nil ends that. f is called concurrently and must not block: waiting is what
+// Intercept asks f about every message before it is processed; nil ends that. f is called concurrently and must not block: waiting is what
 // Delay and Drop are for. Messages already being processed are not affected.
 func (s *Server) Intercept(f func(Request) Action) {
 	if f == nil {
@@ -94,7 +99,7 @@ func (s *Server) decide(ctx context.Context, r Request) (Action, error) {
 			return a, ctx.Err()
 		}
 	}
-	if a.kind == drop && !r.Push {
+	if a.kind == drop && !r.Push && !r.Reply {
 		<-ctx.Done()
 		return a, ctx.Err()
 	}

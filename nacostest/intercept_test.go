@@ -114,6 +114,26 @@ func TestADroppedPushDoesNotArrive(t *testing.T) {
 	assert.Equal(t, []string{"10.0.0.1 v1"}, c.hosts(), "the empty list before it was dropped")
 }
 
+func TestALostReplyHasThePushRepeated(t *testing.T) {
+	t.Parallel() // Nacos, and so the server, waits 6 s
+	srv := nacostest.Run(t)
+	lost := make(chan nacostest.Request, 10)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Reply && r.Type == "NotifySubscriberResponse" && len(lost) == 0 {
+			lost <- r
+			return nacostest.Drop()
+		}
+		return nacostest.Pass()
+	})
+	c := connect(t, srv.GRPCAddr(), "naming")
+	c.call("SubscribeServiceRequest", subscribeBody)
+	first := c.await()
+	assert.Contains(t, string((<-lost).Body), first.Body["requestId"], "the reply names the push")
+	again := c.await()
+	assert.Equal(t, first.Type, again.Type)
+	assert.NotEqual(t, first.Body["requestId"], again.Body["requestId"])
+}
+
 func TestAFailedSetupBreaksTheConnection(t *testing.T) {
 	srv := nacostest.Run(t)
 	srv.Intercept(on("ConnectionSetupRequest", nacostest.Fail(0, "no")))

@@ -348,11 +348,7 @@ type listAnswer struct {
 
 func (s *Server) listServices(_ *conn, r *listRequest) (*listAnswer, error) {
 	names := s.naming.names(r.Namespace, r.GroupName)
-	// Both are bounded before they are multiplied: a client may send anything.
-	size := min(max(0, r.PageSize), len(names))
-	page := min(max(1, r.PageNo), len(names)+1)
-	from := min((page-1)*size, len(names))
-	return &listAnswer{Count: len(names), ServiceNames: names[from:min(from+size, len(names))]}, nil
+	return &listAnswer{Count: len(names), ServiceNames: page(names, r.PageNo, r.PageSize)}, nil
 }
 
 // names returns the services of a group, sorted.

@@ -19,6 +19,7 @@ type Option func(*options)
 type options struct {
 	addr      string
 	pushDelay time.Duration
+	auth      *auth // nil: nobody needs to log in
 }
 
 func newOptions(opts []Option) (options, error) {
@@ -40,6 +41,9 @@ func newOptions(opts []Option) (options, error) {
 	if o.pushDelay < 0 {
 		errs = append(errs, fmt.Errorf("push delay %v is negative", o.pushDelay))
 	}
+	if o.auth != nil && (o.auth.user == "" || o.auth.password == "") {
+		errs = append(errs, errors.New("auth: user and password must not be empty"))
+	}
 	if len(errs) > 0 {
 		return o, fmt.Errorf("nacostest: %w", errors.Join(errs...))
 	}
@@ -55,3 +59,11 @@ func WithAddr(addr string) Option { return func(o *options) { o.addr = addr } }
 // imitate Nacos, 1.5 s an instance registered at another node of a cluster. The
 // default is DefaultPushDelay.
 func WithPushDelay(d time.Duration) Option { return func(o *options) { o.pushDelay = d } }
+
+// WithAuth lets in only who has logged in with the user's name and password, at
+// the endpoints of Nacos 2 and 3, and sends the token of that with each request,
+// over gRPC and over HTTP. The user may do everything. The server's own methods
+// need no token.
+func WithAuth(user, password string) Option {
+	return func(o *options) { o.auth = &auth{user: user, password: password, tokens: map[string]struct{}{}} }
+}

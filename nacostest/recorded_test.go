@@ -62,7 +62,7 @@ type answer struct {
 // TestAnswersAreThoseRecordedFromNacos plays a script and compares every answer
 // and every push with those of the real server.
 func TestAnswersAreThoseRecordedFromNacos(t *testing.T) {
-	service := "user"
+	service := "sample"
 	httpAddr, consoleAddr := *record, *console
 	if *record == "" {
 		srv := nacostest.Run(t)

@@ -6,7 +6,7 @@ import "strings"
 // module naming, C one of module config, P a provider. SVC stands for a name that
 // the server has not seen.
 func script() []step {
-	return slicesOf(handshake(), registration(), batch(), names(), edits(), configuration(), operator(), misuse())
+	return slicesOf(handshake(), registration(), batch(), names(), edits(), configuration(), operator(), clientsHTTP(), misuse())
 }
 
 func slicesOf(parts ...[]step) []step {
@@ -198,6 +198,36 @@ func operator() []step {
 		{http: "DELETE " + instance, form: other + "&ip=10.0.0.2&port=80"},
 		{http: "DELETE " + instance, form: other + "&ip=10.0.0.3&port=80"},
 		{http: "GET " + instance + "/list", form: other + "&clusterName=C,DEFAULT", settled: true},
+	}
+}
+
+// clientsHTTP is what the clients of other languages still ask over HTTP.
+func clientsHTTP() []step {
+	const (
+		old  = "/nacos/v1/ns/instance"
+		list = "GET /nacos/v3/admin/cs/config/list"
+		at   = "serviceName=DEFAULT_GROUP@@SVC.old&groupName=DEFAULT_GROUP&ip=10.0.0.1&port=80&ephemeral=false"
+	)
+	return []step{
+		{http: "GET /nacos/v1/ns/operator/metrics"},
+		{http: "PUT " + old, form: at},
+		{http: "PUT /nacos/v2/ns/instance", form: at},
+		{http: "POST " + old, form: at + `&weight=2&healthy=true&enable=true&metadata={"a":"b"}`},
+		{http: "GET /nacos/v3/client/ns/instance/list", form: "serviceName=SVC.old", settled: true},
+		{http: "DELETE " + old, form: at},
+		{http: "GET /nacos/v3/client/ns/instance/list", form: "serviceName=SVC.old", settled: true},
+		{http: "POST " + old, form: "serviceName=SVC.old"},
+		{http: "GET /nacos/v1/cs/configs", form: "dataId=SVC&search=accurate"},
+		{http: "POST /nacos/v3/admin/cs/config", form: "dataId=SVC.list&groupName=G&content=a&type=yaml"},
+		{http: "POST /nacos/v3/admin/cs/config", form: "dataId=SVC.list&groupName=H&content=b"},
+		{http: list, form: "dataId=SVC.list&groupName=G&search=accurate&pageNo=1&pageSize=10", settled: true},
+		{http: list, form: "dataId=SVC.list&groupName="},
+		{http: list, form: "dataId=SVC.l*&groupName=&search=blur&pageNo=2&pageSize=1"},
+		{http: list, form: "dataId=SVC.l*&groupName=&search=accurate"},
+		{http: list, form: "dataId=SVC.list&groupName=nosuch"},
+		{http: "POST /nacos/v3/auth/user/login", form: "username=nobody&password=x"},
+		{http: "POST /nacos/v3/auth/user/login"},
+		{http: "POST /nacos/v1/auth/users/login", form: "username=nobody&password=x"},
 	}
 }
 

@@ -40,6 +40,7 @@ type Server struct {
 	naming         *naming
 	configs        *configs
 	conns          *conns
+	auth           *auth // nil: open to everybody
 	intercept      atomic.Pointer[func(Request) Action]
 
 	mu      sync.Mutex // guards running
@@ -76,6 +77,7 @@ func Start(opts ...Option) (*Server, error) {
 	s := &Server{
 		addr: httpL.Addr().String(), grpcAddr: grpcL.Addr().String(),
 		naming: newNaming(o.pushDelay), configs: newConfigs(),
+		auth: o.auth,
 	}
 	s.conns = newConns(s.leave)
 	s.running = s.serve(httpL, grpcL)

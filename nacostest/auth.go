@@ -1,0 +1,96 @@
+package nacostest
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+const (
+	// headerToken carries a token over HTTP and gRPC.
+	headerToken = "accessToken"
+	tokenTTL    = 18000 // seconds that a token is said to be valid
+
+	noUser   = "Code: 401, Message: User not found! Please check user exist or password is right!."
+	notValid = "Code: 401, Message: token invalid!."
+
+	codeForbidden = 403
+)
+
+// auth knows the one user. A nil auth lets everybody in.
+type auth struct {
+	user, password string
+
+	mu     sync.Mutex // guards tokens
+	tokens map[string]struct{}
+}
+
+// RevokeTokens makes every token that was given out invalid: clients have to log
+// in anew.
+func (s *Server) RevokeTokens() {
+	if s.auth == nil {
+		return
+	}
+	s.auth.mu.Lock()
+	defer s.auth.mu.Unlock()
+	clear(s.auth.tokens)
+}
+
+// refusal is why a token does not open, empty if it does.
+func (a *auth) refusal(token string) string {
+	if a == nil {
+		return ""
+	}
+	if token == "" {
+		return noUser
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, ok := a.tokens[token]; !ok {
+		return notValid
+	}
+	return ""
+}
+
+// guarded lets only those in who have a token.
+func (a *auth) guarded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		for _, token := range []string{r.Header.Get(headerToken), bearer, r.FormValue(headerToken)} {
+			if a.refusal(token) == "" {
+				next(w, r)
+				return
+			}
+		}
+		writeStatus(w, r, http.StatusForbidden)
+	}
+}
+
+type login struct {
+	AccessToken string `json:"accessToken"`
+	TTL         int    `json:"tokenTtl"` // seconds
+	GlobalAdmin bool   `json:"globalAdmin"`
+	Username    string `json:"username"`
+}
+
+// login serves the endpoint of one generation, which has its own status for an
+// unknown user. Where there are no users, every user is unknown.
+func (a *auth) login(unknownUser int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		user, password := r.PostFormValue("username"), r.PostFormValue("password")
+		switch {
+		case user == "" || a != nil && user == a.user && password != a.password:
+			writeStatus(w, r, http.StatusInternalServerError) // as Nacos does
+		case a == nil || user != a.user:
+			writeStatus(w, r, unknownUser)
+		default:
+			token := rand.Text()
+			a.mu.Lock()
+			a.tokens[token] = struct{}{}
+			a.mu.Unlock()
+			w.Header().Set("Authorization", "Bearer "+token)
+			writeJSON(w, http.StatusOK, login{token, tokenTTL, true, user})
+		}
+	}
+}
