@@ -55,13 +55,13 @@ type provider struct {
 	stop func()
 }
 
-func newProvider(tb testing.TB, version string) *provider {
+func newProvider(tb testing.TB, version string, opts ...grpc.ServerOption) *provider {
 	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	p := &provider{addr: ln.Addr().String(), version: version}
-	opts := append(grpcx.Interceptors(grpcx.WithVersion(version)), grpc.StatsHandler((*opened)(p)))
-	s := grpc.NewServer(opts...)
+	opts = append(opts, grpc.StatsHandler((*opened)(p)))
+	s := grpc.NewServer(append(opts, grpcx.Interceptors(grpcx.WithVersion(version))...)...)
 	hello.RegisterHelloServer(s, p)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(ln) })
@@ -82,7 +82,14 @@ func (p *provider) Say(ctx context.Context, req *hello.HelloRequest) (*hello.Hel
 	return &hello.HelloReply{Message: "hello " + req.GetName(), Instance: p.addr, Version: p.version}, nil
 }
 
+// Watch answers as often as it is asked to; for 0 once, and then stays open until
+// the caller leaves.
 func (p *provider) Watch(req *hello.HelloRequest, s grpc.ServerStreamingServer[hello.HelloReply]) error {
+	if req.GetTimes() == 0 {
+		err := s.Send(&hello.HelloReply{Instance: p.addr, Version: p.version})
+		<-s.Context().Done()
+		return err
+	}
 	for range req.GetTimes() {
 		if err := s.Send(&hello.HelloReply{Instance: p.addr, Version: p.version}); err != nil {
 			return err
