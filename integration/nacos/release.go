@@ -42,9 +42,11 @@ func releaseV2() release {
 	return release{jars: "jars-v2", pom: pomV2, launcher: launcherV2, properties: propertiesV2, ready: readyV2}
 }
 
-// identity is what a server wants to be told although nobody is asked for it.
-// Identity and key must be there, and protect nothing.
-const identity = `server.address=127.0.0.1
+// common is what any server is told. Identity and key must be there although
+// nobody is asked for them, and protect nothing. On a busy machine the first
+// connection to the node's own database takes longer than the default of 3 s (ms).
+const common = `server.address=127.0.0.1
+db.pool.config.connectionTimeout=60000
 nacos.core.auth.system.type=nacos
 nacos.core.auth.server.identity.key=graylane
 nacos.core.auth.server.identity.value=graylane
@@ -56,7 +58,7 @@ nacos.core.auth.plugin.nacos.token.secret.key=Z3JheWxhbmUtZ3JheWxhbmUtZ3JheWxhbm
 // when it starts, once a second; by default it gives up before the others can be
 // up, and ends.
 func propertiesV3(p ports) string {
-	return identity + fmt.Sprintf(`nacos.deployment.type=merged
+	return common + fmt.Sprintf(`nacos.deployment.type=merged
 nacos.server.main.port=%d
 nacos.server.contextPath=/nacos
 nacos.console.port=%d
@@ -69,7 +71,7 @@ nacos.core.auth.console.enabled=false
 
 // propertiesV2: the console is a part of the server.
 func propertiesV2(p ports) string {
-	return identity + fmt.Sprintf("server.port=%d\nnacos.core.auth.enabled=false\n", p.http)
+	return common + fmt.Sprintf("server.port=%d\nnacos.core.auth.enabled=false\n", p.http)
 }
 
 func readyV3(n *Node) []check {
