@@ -73,20 +73,29 @@ func (s *shop) publish(service, doc string, n int, wanted func(path string) bool
 	require.Equal(s.t, http.StatusOK, resp.StatusCode)
 	require.Zero(s.t, answer.Code)
 
-	answered := time.Now()
-	first := answered
+	return s.settles(n, wanted)
+}
+
+// settles asks until n requests in a row go where wanted, and returns how long it
+// took to the first of these.
+func (s *shop) settles(n int, wanted func(path string) bool, header ...string) time.Duration {
+	s.t.Helper()
+	start := time.Now()
+	first := start
 	for row := 0; row < n; {
 		begin := time.Now()
-		require.Less(s.t, begin.Sub(answered), patience, "requests do not go where the rules of %s want them", service)
-		if !wanted(s.ask()) {
+		path := s.ask(header...)
+		switch {
+		case !wanted(path):
+			require.Less(s.t, begin.Sub(start), patience, "requests still go to %s", path)
 			row = 0
 			continue
-		}
-		if row++; row == 1 {
+		case row == 0:
 			first = begin
 		}
+		row++
 	}
-	return first.Sub(answered)
+	return first.Sub(start)
 }
 
 // share returns the part of the requests whose path has a hop.
@@ -122,6 +131,12 @@ func TestShopFollowsItsOperator(t *testing.T) {
 	t.Logf("FIGURE the shop's %d processes, built, started and healthy after %s", len(d.processes), time.Since(begin).Round(time.Millisecond))
 	s := &shop{t: t, console: node.Console(), gateway: d.Addr("gateway", 8080), client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
 	defer s.client.CloseIdleConnections()
+
+	// Nacos tells of a new instance with a delay: until then others serve.
+	s.settles(20, func(path string) bool { return path == "order v2 > user v2 > stock v2" }, "X-Gray-Version", "v2")
+	s.settles(20, func(path string) bool {
+		return strings.HasPrefix(path, "order v3") && strings.HasSuffix(path, "stock v3")
+	}, "X-Gray-Lane", "canary")
 
 	// Without rules every version serves, and a request may name one.
 	all := s.tally(300)
