@@ -38,15 +38,18 @@ func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Re
 		a.version = vs[0]
 	}
 	resp.Request = req
-	if resp.Body == http.NoBody {
+	if w, ok := resp.Body.(io.Writer); ok { // 101 Switching Protocols
+		a.body = resp.Body
+		resp.Body = upgraded{a, w}
+		return resp, nil
+	}
+	// Over HTTP/2 a body that is none is not NoBody.
+	if resp.Body == http.NoBody || resp.ContentLength == 0 || req.Method == http.MethodHead {
 		a.end(nil)
 		return resp, nil
 	}
 	a.body = resp.Body
 	resp.Body = a
-	if w, ok := a.body.(io.Writer); ok { // 101 Switching Protocols
-		resp.Body = upgraded{a, w}
-	}
 	return resp, nil
 }
 
@@ -81,4 +84,12 @@ func (a *attempt) end(err error) {
 type upgraded struct {
 	*attempt
 	io.Writer
+}
+
+// CloseWrite says that nothing more will be written, while reading goes on.
+func (u upgraded) CloseWrite() error {
+	if w, ok := u.Writer.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }

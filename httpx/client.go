@@ -10,8 +10,9 @@ import (
 // maxRedirects is that of net/http.
 const maxRedirects = 10
 
-// NewClient returns a client for URLs "http://service/path" over a new
-// [Transport]. All of its fields may be changed before its first use.
+// NewClient returns a client for URLs "http://service/path", "https://…" and
+// "h2c://…" over a new [Transport]. All of its fields may be changed before its
+// first use.
 //
 // A redirect within the service is followed, and picks anew. One to another host
 // or scheme is returned as it is: whether that host is a service or a site, only
@@ -27,6 +28,9 @@ func NewClient(r *resolver.Resolver, opts ...Option) *http.Client {
 
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	from := via[len(via)-1].URL
+	if from.Scheme == schemeH2C && req.URL.Scheme == schemeHTTP {
+		req.URL.Scheme = schemeH2C // the server does not know the one from the other
+	}
 	if req.URL.Host != from.Host || req.URL.Scheme != from.Scheme {
 		return http.ErrUseLastResponse
 	}

@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"crypto/tls"
 	"maps"
 	"net"
 	"net/http"
@@ -16,9 +17,16 @@ import (
 const MaxIdleConns = 1024
 
 const (
-	dialTimeout = 3 * time.Second  // how long a connection may take to be opened
-	keepAlive   = 30 * time.Second // between probes of a quiet connection
-	idleTimeout = 90 * time.Second // after which an idle connection is closed
+	dialTimeout      = 3 * time.Second  // how long a connection may take to be opened
+	handshakeTimeout = 3 * time.Second  // how long TLS may take after that
+	continueTimeout  = 1 * time.Second  // how long a body waits for "100 Continue", if the request asks for it
+	keepAlive        = 30 * time.Second // between probes of a quiet connection
+	idleTimeout      = 90 * time.Second // after which an idle connection is closed
+
+	// An HTTP/2 connection carries all requests to its instance: if the instance
+	// vanishes without a word, none may wait for the kernel to notice.
+	pingAfter   = 10 * time.Second // of silence while requests run
+	pingTimeout = 5 * time.Second
 )
 
 // Option configures a client or a Transport.
@@ -28,21 +36,28 @@ type options struct {
 	base *http.Transport
 }
 
-// WithTransport makes a copy of base carry the requests to the instances, with
-// its timeouts, limits and dial function. HTTP/1.1 is spoken, and no proxy is
-// used, whatever base says.
+// WithTransport makes copies of base carry the requests to the instances, with
+// its timeouts, limits, dial function and TLS settings: root certificates, client
+// certificates, and a ServerName to verify in place of each service's. A
+// DialTLSContext verifies as it likes. The protocol is that of the URL, and no
+// proxy is used, whatever base says. Its limits hold for each scheme, and for
+// https each service, on its own.
 //
 // Without it connections are opened within 3 s, closed after 90 s without a
-// request, and up to MaxIdleConns are kept for each instance.
+// request, and up to MaxIdleConns are kept for each instance; a HTTP/2 connection
+// that is silent for 10 s is probed, and given up after another 5 s.
 func WithTransport(base *http.Transport) Option {
 	return func(o *options) { o.base = base }
 }
 
 func newOptions(opts []Option) options {
 	o := options{base: &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
-		MaxIdleConnsPerHost: MaxIdleConns,
-		IdleConnTimeout:     idleTimeout,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		TLSHandshakeTimeout:   handshakeTimeout,
+		ExpectContinueTimeout: continueTimeout,
+		MaxIdleConnsPerHost:   MaxIdleConns,
+		IdleConnTimeout:       idleTimeout,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}}
 	for _, opt := range opts {
 		opt(&o)
@@ -50,12 +65,13 @@ func newOptions(opts []Option) options {
 	return o
 }
 
-// transport returns what carries requests to the instances.
-func (o options) transport() *http.Transport {
+// transport returns what carries requests to the instances, in one of the
+// protocols.
+func (o options) transport(protocols http.Protocols) *http.Transport {
 	t := o.base.Clone()
 	t.Proxy = nil
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
+	t.TLSNextProto = nil
+	t.Protocols = &protocols
 	return t
 }
 
@@ -64,6 +80,7 @@ type ServerOption func(*serverOptions)
 
 type serverOptions struct {
 	serving.Options
+	tls *tls.Config
 }
 
 // WithCarried names the headers that travel on with a request's context, in
@@ -95,6 +112,13 @@ func WithLinger(d time.Duration) ServerOption {
 // requests to end. Default: 10 s.
 func WithDrainTimeout(d time.Duration) ServerOption {
 	return func(o *serverOptions) { o.DrainTimeout = d }
+}
+
+// WithTLS makes Serve speak TLS, with HTTP/2 for those that can. The certificate
+// must name the service, for that is what clients of this package verify. The
+// configuration is not changed.
+func WithTLS(c *tls.Config) ServerOption {
+	return func(o *serverOptions) { o.tls = c }
 }
 
 // WithOnError makes Serve report what does not end it: that the registry cannot

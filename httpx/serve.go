@@ -36,7 +36,8 @@ func Serve(
 }
 
 // ServeListener serves h, wrapped by [Handler], on ln as an instance of service,
-// in the namespace and group of reg, until ctx ends:
+// in the namespace and group of reg, until ctx ends. It speaks HTTP/1.1 and
+// HTTP/2, either in the clear (h2c, for clients that know) or with [WithTLS].
 //
 //   - It registers once the port accepts, with the label protocol=http, and then
 //     answers health checks with 200. As long as the registry cannot be reached
@@ -57,7 +58,12 @@ func ServeListener(
 		Handler:           s.handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       serverIdleTimeout,
+		TLSConfig:         o.tls.Clone(), // which net/http changes
+		Protocols:         new(http.Protocols),
 	}
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetHTTP2(o.tls != nil)
+	s.http.Protocols.SetUnencryptedHTTP2(o.tls == nil)
 	err := o.Run(ctx, ln, s, reg, service, protocol)
 	if err != nil {
 		return fmt.Errorf("httpx: serve %s: %w", service, err)
@@ -75,7 +81,11 @@ var _ serving.Server = (*server)(nil)
 
 // Serve implements serving.Server.
 func (s *server) Serve(ln net.Listener) error {
-	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(ln net.Listener) error { return s.http.ServeTLS(ln, "", "") }
+	}
+	if err := serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

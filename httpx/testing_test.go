@@ -2,8 +2,10 @@ package httpx_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +35,7 @@ type world struct {
 	*memory.Registry
 	resolver *resolver.Resolver
 	done     chan resolver.Outcome
+	authority
 }
 
 func newWorld(tb testing.TB) *world {
@@ -74,9 +77,13 @@ func (w *world) notDone(t *testing.T) {
 	}
 }
 
-// client returns a client whose connections end with the test.
+// client returns a client whose connections end with the test, and which trusts
+// the world's authority.
 func (w *world) client(tb testing.TB, opts ...httpx.Option) *http.Client {
 	tb.Helper()
+	if w.roots != nil && len(opts) == 0 {
+		opts = []httpx.Option{w.trust(nil)}
+	}
 	c := httpx.NewClient(w.resolver, opts...)
 	tb.Cleanup(c.CloseIdleConnections)
 	return c
@@ -85,12 +92,21 @@ func (w *world) client(tb testing.TB, opts ...httpx.Option) *http.Client {
 // provider is an instance: a real server that is registered.
 type provider struct {
 	*httptest.Server
-	opened, requests atomic.Int64
-	registration     registry.Registration
+	opened, closed, requests atomic.Int64 // connections, connections, requests
+	registration             registry.Registration
 }
 
 // provide serves h as an instance of service with a version.
 func (w *world) provide(tb testing.TB, service, version string, h http.HandlerFunc) *provider {
+	tb.Helper()
+	return w.provideOver(tb, "http", service, version, h)
+}
+
+// provideOver is provide for a scheme; the certificate for https is the
+// world's, for the service's name. Adjust is called before the server starts.
+func (w *world) provideOver(
+	tb testing.TB, scheme, service, version string, h http.HandlerFunc, adjust ...func(*http.Server),
+) *provider {
 	tb.Helper()
 	p := &provider{}
 	p.Server = httptest.NewUnstartedServer(httpx.Handler(http.HandlerFunc(
@@ -98,18 +114,41 @@ func (w *world) provide(tb testing.TB, service, version string, h http.HandlerFu
 			p.requests.Add(1)
 			h(rw, r)
 		}), httpx.WithVersion(version)))
+	p.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	p.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
+		switch s {
+		case http.StateNew:
 			p.opened.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			p.closed.Add(1)
+		default:
 		}
 	}
-	p.Start()
+	for _, f := range adjust {
+		f(p.Config)
+	}
+	switch scheme {
+	case "https":
+		p.TLS = &tls.Config{Certificates: []tls.Certificate{w.issue(tb, service)}}
+		p.EnableHTTP2 = true
+		p.StartTLS()
+	case "h2c":
+		p.Config.Protocols = new(http.Protocols)
+		p.Config.Protocols.SetUnencryptedHTTP2(true)
+		p.Config.Protocols.SetHTTP1(true)
+		p.Start()
+	default:
+		p.Start()
+	}
 	tb.Cleanup(p.Close)
 	var err error
 	p.registration, err = w.Register(tb.Context(), registry.Service{Name: service}, p.instance(version))
 	require.NoError(tb, err)
 	return p
 }
+
+// open returns how many connections are open.
+func (p *provider) open() int64 { return p.opened.Load() - p.closed.Load() }
 
 func (p *provider) instance(version string) registry.Instance {
 	in := registry.NewInstance(p.Listener.Addr().String())

@@ -174,7 +174,7 @@ func TestARequestThatCannotBeSent(t *testing.T) {
 		{name: "to a name that is none", url: "http://a+b/", is: registry.ErrInvalid, text: "a+b"},
 		{name: "with a port", url: "http://user:8080/", text: "a service has no port"},
 		{name: "to an IPv6 address", url: "http://[::1]/", text: "a service has no port"},
-		{name: "over TLS", url: "https://user/", text: `scheme "https" is not supported`},
+		{name: "in another protocol", url: "ftp://user/", text: `scheme "ftp" is not supported`},
 		{name: "without a host", url: "http:///path", text: "no host"},
 		{name: "to a path alone", url: "/path", text: `scheme ""`},
 	}

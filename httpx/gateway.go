@@ -1,0 +1,139 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/internal/serving"
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/resolver"
+)
+
+// NewGateway returns a handler that forwards each request to the service that
+// route says, through transport: a [Transport], or what wraps one. Bodies and
+// upgraded connections (websockets) stream both ways, the answer is passed on as
+// it is, its x-app-version among it, and a caller that leaves cancels its
+// request.
+//
+// It is a [Handler], with the same options. An [Edge] also replaces the headers
+// X-Forwarded-* of callers from outside; those of others are continued. The Host
+// header becomes the service's name.
+//
+// What cannot be forwarded is answered with one line that names no address:
+//
+//	400  the request names a target that the rules do not know
+//	404  no route, or nobody ever registered the service
+//	502  the instance could not be reached, or broke off before its answer
+//	503  no instance, or the registry has not answered yet; with Retry-After
+//	504  the request's deadline passed, or a timeout of the transport
+func NewGateway(transport http.RoundTripper, route Route, opts ...ServerOption) http.Handler {
+	g := &gateway{route: route, edge: newServerOptions(opts).Edge}
+	g.proxy = httputil.ReverseProxy{
+		Rewrite:      g.rewrite,
+		Transport:    transport,
+		ErrorHandler: g.fail,
+		BufferPool:   &buffers{},
+		// What it would log is known: to the caller, or as the attempt's outcome.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
+	}
+	return Handler(g, opts...)
+}
+
+type gateway struct {
+	route Route
+	edge  serving.Edge
+	proxy httputil.ReverseProxy
+}
+
+// ServeHTTP implements http.Handler.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect {
+		http.Error(w, "this is no tunnel", http.StatusMethodNotAllowed)
+		return
+	}
+	to := g.route(r)
+	if to == nil {
+		http.Error(w, "no route", http.StatusNotFound)
+		return
+	}
+	// The version that counts is that of the instance that answers.
+	delete(w.Header(), canonical(VersionHeader))
+	r = r.WithContext(r.Context()) // a copy
+	r.URL = to
+	g.proxy.ServeHTTP(w, r)
+}
+
+// rewrite prepares the request to the service; its URL is right already.
+func (g *gateway) rewrite(p *httputil.ProxyRequest) {
+	p.Out.Host = ""
+	inside := !g.edge.Outside(p.In.RemoteAddr)
+	if inside {
+		p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+	}
+	p.SetXForwarded() // appends itself to the former
+	if !inside {
+		return
+	}
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if vs := p.In.Header[name]; len(vs) > 0 {
+			p.Out.Header[name] = vs
+		}
+	}
+}
+
+// statusCallerLeft is what nginx calls an answer that nobody waits for.
+const statusCallerLeft = 499
+
+// fail answers a request that was not forwarded, or not answered.
+func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, text := explain(r.Context(), err)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, text, status)
+}
+
+// explain says what a caller may know of an error.
+func explain(ctx context.Context, err error) (status int, text string) {
+	var timeout interface{ Timeout() bool }
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, balancer.ErrUnknownTarget):
+		return http.StatusBadRequest, "unknown target"
+	case errors.Is(err, resolver.ErrUnknownService), errors.Is(err, registry.ErrInvalid):
+		return http.StatusNotFound, "unknown service"
+	case errors.Is(err, balancer.ErrNoInstance), errors.Is(err, balancer.ErrSkipped):
+		return http.StatusServiceUnavailable, "no instance"
+	case errors.Is(err, resolver.ErrNotReady), errors.Is(err, resolver.ErrClosed):
+		return http.StatusServiceUnavailable, "not ready"
+	case errors.As(err, &tooLarge): // by http.MaxBytesHandler around the gateway
+		return http.StatusRequestEntityTooLarge, "request body too large"
+	case errors.Is(ctx.Err(), context.Canceled):
+		return statusCallerLeft, "the caller left"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return http.StatusGatewayTimeout, "the service did not answer in time"
+	}
+	return http.StatusBadGateway, "the service could not be reached"
+}
+
+// bufferSize is that of httputil.
+const bufferSize = 32 << 10
+
+// buffers is an httputil.BufferPool.
+type buffers struct{ pool sync.Pool }
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
