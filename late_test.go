@@ -20,7 +20,7 @@ import (
 
 // ended is a context that is over.
 func ended() context.Context {
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // over before the test is
+	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
