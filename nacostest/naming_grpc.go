@@ -30,16 +30,24 @@ type host struct {
 	HeartBeatTimeout  int    `json:"instanceHeartBeatTimeOut"`
 	DeleteTimeout     int    `json:"ipDeleteTimeout"`
 	IDGenerator       string `json:"instanceIdGenerator,omitempty"`
+
+	noCluster bool // the client named none, not even an empty one
 }
 
 // UnmarshalJSON fills in what Nacos assumes of absent fields.
 func (h *host) UnmarshalJSON(b []byte) error {
 	type plain host
-	p := plain{Weight: 1, Healthy: true, Enabled: true, Ephemeral: true}
+	p := struct {
+		plain
+		ClusterName *string `json:"clusterName"`
+	}{plain: plain{Weight: 1, Healthy: true, Enabled: true, Ephemeral: true}}
 	if err := json.Unmarshal(b, &p); err != nil {
 		return err
 	}
-	*h = host(p)
+	*h = host(p.plain)
+	if h.noCluster = p.ClusterName == nil; !h.noCluster {
+		h.ClusterName = *p.ClusterName
+	}
 	return nil
 }
 
@@ -57,10 +65,14 @@ func newHost(id registry.Service, in Instance) host {
 
 // instance returns what a connection registers: always ephemeral.
 func (h *host) instance(id registry.Service) Instance {
+	named := h.ClusterName
+	if h.noCluster {
+		named = "null"
+	}
 	return Instance{
 		IP: h.IP, Port: h.Port, Cluster: cmp.Or(h.ClusterName, registry.DefaultCluster), Weight: h.Weight,
 		Healthy: h.Healthy, Enabled: h.Enabled, Ephemeral: true, Metadata: h.Metadata,
-		id: cmp.Or(h.InstanceID, fmt.Sprintf("%s#%d#%s#%s@@%s", h.IP, h.Port, cmp.Or(h.ClusterName, "null"), id.Group, id.Name)),
+		id: cmp.Or(h.InstanceID, fmt.Sprintf("%s#%d#%s#%s@@%s", h.IP, h.Port, named, id.Group, id.Name)),
 	}
 }
 

@@ -66,6 +66,8 @@ func registration() []step {
 		{conn: "N", send: "ServiceQueryRequest", body: `{` + svc + `,"cluster":"C2","healthyOnly":false}`},
 		{conn: "P", send: "InstanceRequest", body: reg(`{"ip":"10.0.0.1","port":80,"weight":0.5,"instanceId":"own","serviceName":"other","ephemeral":false}`)},
 		{conn: "N", await: pushed},
+		{conn: "P", send: "InstanceRequest", body: reg(`{"ip":"10.0.0.1","port":80,"clusterName":""}`)}, // not the same as none in its ID
+		{conn: "N", await: pushed},
 		{conn: "P", send: "InstanceRequest", body: reg(`{"ip":"10.0.0.1","port":80,"enabled":false}`)},
 		{conn: "N", await: pushed},
 		{conn: "P", send: "InstanceRequest", body: `{` + svc + `,"type":"deregisterInstance","instance":{}}`},
