@@ -57,10 +57,11 @@ func ByPath(services map[string]string) Route {
 	})
 	return func(r *http.Request) *url.URL {
 		for _, e := range entries {
-			path, ok := cutSegments(r.URL.Path, e.prefix)
-			// A slash that is escaped ends no segment.
-			raw, rawOK := cutSegments(r.URL.RawPath, e.prefix)
-			if ok && (rawOK || r.URL.RawPath == "") {
+			path, ok := strings.CutPrefix(r.URL.Path, e.prefix)
+			if !ok || path != "" && path[0] != '/' {
+				continue
+			}
+			if raw, ok := cutEscaped(r.URL.RawPath, e.prefix); ok {
 				return serviceURL(e.service, path, raw, r)
 			}
 		}
@@ -68,13 +69,26 @@ func ByPath(services map[string]string) Route {
 	}
 }
 
-// cutSegments returns what follows prefix in path, if a segment ends there.
-func cutSegments(path, prefix string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(path, prefix)
-	if !ok || rest != "" && rest[0] != '/' {
-		return "", false
+// cutEscaped takes as many segments off an escaped path as prefix has, if they
+// are the prefix: an escaped slash ends no segment. The path may be "", which
+// net/url leaves where nothing needs to be escaped.
+func cutEscaped(path, prefix string) (rest string, ok bool) {
+	if path == "" {
+		return "", true
 	}
-	return rest, true
+	rest = path
+	slashes := strings.Count(prefix, "/")
+	end := strings.IndexFunc(path, func(r rune) bool {
+		if r == '/' {
+			slashes--
+		}
+		return slashes < 0
+	})
+	if end < 0 {
+		end = len(path)
+	}
+	head, err := url.PathUnescape(path[:end])
+	return path[end:], err == nil && head == prefix
 }
 
 func serviceURL(service, path, raw string, r *http.Request) *url.URL {

@@ -2,12 +2,11 @@ package httpx_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,52 +223,39 @@ func (f failing) Register(context.Context, registry.Service, registry.Instance) 
 }
 
 func TestARollingRestartUnderLoadFailsNoRequest(t *testing.T) {
-	w := newWorld(t)
-	var servers []*running
-	for range 3 {
-		s := start(t, w, hello, httpx.WithVersion("v1"))
-		s.requireHealth(t, http.StatusOK)
-		servers = append(servers, s)
-	}
-	c := w.client(t)
-
-	stop := make(chan struct{})
-	var sent, failed atomic.Int64
-	var load sync.WaitGroup
-	for range 4 {
-		load.Go(func() {
-			pace := time.NewTicker(time.Millisecond)
-			defer pace.Stop()
-			for {
-				select {
-				case <-stop:
-					return
-				case <-pace.C:
-				}
-				sent.Add(1)
-				// A POST is not idempotent: net/http does not repeat it on another
-				// connection, so that every lost connection shows.
-				if err := fetch(t.Context(), c, http.MethodPost, "http://user/"); err != nil {
-					failed.Add(1)
-					t.Log(err)
-				}
-			}
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			testRollingRestart(t, scheme)
 		})
 	}
+}
+
+func testRollingRestart(t *testing.T, scheme string) {
+	t.Helper()
+	w := newWorld(t)
+	opts := []httpx.ServerOption{httpx.WithVersion("v1")}
+	if scheme == "https" {
+		opts = append(opts, httpx.WithTLS(&tls.Config{Certificates: []tls.Certificate{w.issue(t, "user")}}))
+	}
+	var servers []*running
+	for range 3 {
+		servers = append(servers, start(t, w, hello, opts...))
+	}
+	w.announced(t, 3)
+
+	l := startLoad(t, w.client(t), 4, time.Millisecond, scheme+"://user/")
 	for range 2 {
 		oldest := servers[0]
-		servers = append(servers[1:], start(t, w, hello, httpx.WithVersion("v1")))
-		servers[len(servers)-1].requireHealth(t, http.StatusOK)
+		servers = append(servers[1:], start(t, w, hello, opts...))
+		w.announced(t, 4)
 		oldest.cancel()
 		require.NoError(t, oldest.wait(t))
-		before := sent.Load()
-		require.Eventually(t, func() bool { return sent.Load() > before+100 }, patience, time.Millisecond)
+		l.more(t, 100)
 	}
-	close(stop)
-	load.Wait()
-	t.Logf("%d requests, %d failed", sent.Load(), failed.Load())
-	assert.Zero(t, failed.Load())
-	assert.Greater(t, sent.Load(), int64(500))
+	l.end(t)
+	t.Logf("FIGURE rolling restart over %s: %d requests, %d failed", scheme, l.sent.Load(), l.failed.Load())
+	assert.Greater(t, l.sent.Load(), int64(500))
 
 	for _, s := range servers {
 		s.cancel()
