@@ -50,7 +50,7 @@ func watch(ctx context.Context, cmd *exec.Cmd, cut func() error) ([]observation,
 		}
 	}
 	if err := cmd.Wait(); err != nil {
-		failed = errors.Join(failed, fmt.Errorf("%w (%v) after %d steps: %s", err, context.Cause(ctx), len(seen), errText.Bytes()))
+		failed = errors.Join(failed, fmt.Errorf("%w after %d steps: %s", errors.Join(err, context.Cause(ctx)), len(seen), errText.Bytes()))
 	}
 	return seen, failed
 }
