@@ -1,7 +1,7 @@
 package balancer
 
 import (
-	"maps"
+	"slices"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/lane"
@@ -13,8 +13,8 @@ type Options struct {
 	// DefaultVersion is the version that serves where no document names a
 	// default; "": every baseline instance does.
 	DefaultVersion string
-	// Policy picks instances where no document says how; Unset: Weighted. A
-	// consumer cannot choose Hash: the key is named by a document.
+	// Policy picks instances where no document says how; Unset: Weighted. Hash is
+	// Weighted too: only a document can name the key.
 	Policy config.Policy
 	// Caller holds the labels of this process, for the fields caller.*.
 	Caller map[string]string
@@ -36,6 +36,9 @@ func Build(rules *config.Rules, snap *registry.Snapshot, o Options, prev *Direct
 			asked:     config.HeaderField(lane.HeaderVersion),
 		},
 		policy: o.Policy,
+	}
+	if b.policy == config.Hash {
+		b.policy = config.Weighted
 	}
 	name, all := o.DefaultVersion, o.DefaultVersion == ""
 	if rules != nil {
@@ -189,8 +192,12 @@ func (b *builder) subset(key string, members []int32) *subset {
 		s.endpoints[i] = b.d.endpoints[m]
 		weights[i] = b.d.snapshot.At(int(m)).Weight
 	}
-	if b.prev != nil && b.prev.subsets[key] != nil {
-		s.cursor = b.prev.subsets[key].cursor
+	var old *subset
+	if b.prev != nil {
+		old = b.prev.subsets[key]
+	}
+	if old != nil {
+		s.cursor = old.cursor
 	} else {
 		s.cursor = newCursor()
 	}
@@ -200,7 +207,12 @@ func (b *builder) subset(key string, members []int32) *subset {
 	case config.Least:
 		s.picker = &least{weighted, weights}
 	case config.Hash:
-		s.ring = newRing(s.endpoints, weights)
+		// A ring is dear: one of the same endpoints and weights goes on.
+		if old != nil && old.ring != nil && slices.Equal(old.ring.endpoints, s.endpoints) && slices.Equal(old.ring.weights, weights) {
+			s.ring = old.ring
+		} else {
+			s.ring = newRing(s.endpoints, weights)
+		}
 	case config.Unset, config.Weighted:
 	}
 	b.d.subsets[key] = s
@@ -219,20 +231,11 @@ func inheritEndpoints(snap *registry.Snapshot, prev *Director) []*Endpoint {
 		for len(old) > 0 && old[0].id < in.ID {
 			old = old[1:]
 		}
-		if len(old) > 0 && old[0].id == in.ID {
+		if len(old) > 0 && old[0].id == in.ID && old[0].addr == in.Addr {
 			out[i] = old[0]
 			continue
 		}
 		out[i] = &Endpoint{id: in.ID, addr: in.Addr}
 	}
 	return out
-}
-
-// Targets returns the usable instances' number by target, for those who look.
-func (d *Director) Targets() map[string]int {
-	n := make(map[string]int, len(d.targets))
-	for name, s := range maps.All(d.targets) {
-		n[name] = len(s.members)
-	}
-	return n
 }

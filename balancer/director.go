@@ -37,7 +37,8 @@ func (d *Director) Decide(req config.Request) (Decision, error) {
 }
 
 // DecideAt is Decide with the slot of a split that is not sticky given by the
-// caller; -1 draws it. It serves explanations, which must not move a walk.
+// caller; -1 draws it. It serves requests that are decided again, which keep their
+// slot, and explanations, which must not move a walk.
 func (d *Director) DecideAt(req config.Request, slot int) (Decision, error) {
 	if d.rules != nil && !d.rules.Enabled {
 		return d.settle(req, Decision{Via: ViaOff, Slot: -1}, &d.standard, false)

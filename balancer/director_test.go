@@ -343,3 +343,24 @@ func TestDecideAndPickDoNotAllocate(t *testing.T) {
 		}), name)
 	}
 }
+
+func TestARingIsBuiltOnlyWhenItsMembersChange(t *testing.T) {
+	doc := "gray: v1\ndefault: v1\nbalance: {hash: user}\n"
+	d := Build(rules(t, doc), snapshot(versions("v1", "v1", "v2")...), Options{}, nil)
+	same := Build(rules(t, doc), snapshot(versions("v1", "v1", "v3")...), Options{}, d)
+	assert.Same(t, d.standard.subset.ring, same.standard.subset.ring)
+	list := versions("v1", "v1", "v3")
+	list[0].Weight++
+	heavier := Build(rules(t, doc), snapshot(list...), Options{}, same)
+	assert.NotSame(t, same.standard.subset.ring, heavier.standard.subset.ring)
+	fewer := Build(rules(t, doc), snapshot(versions("v1")...), Options{}, heavier)
+	assert.NotSame(t, heavier.standard.subset.ring, fewer.standard.subset.ring)
+}
+
+func TestOnlyADocumentCanHash(t *testing.T) {
+	d := Build(nil, snapshot(versions("v1")...), Options{Policy: config.Hash}, nil)
+	dec, err := d.Decide(request{user: "u1"})
+	require.NoError(t, err)
+	_, e := d.Pick(&dec, nil)
+	assert.Equal(t, "10.0.0.1:1", e.Addr())
+}

@@ -27,5 +27,5 @@ type subset struct {
 	endpoints []*Endpoint // of the members
 	cursor    *cursor     // the rotation; the next director's subset of this key goes on with it
 	picker    Picker
-	ring      Picker // nil unless the balance is hash
+	ring      *ring // nil unless the balance is hash
 }

@@ -196,3 +196,33 @@ func BenchmarkPick(b *testing.B) {
 		}
 	}
 }
+
+func TestALargeRingIsBoundedAndStaysConsistent(t *testing.T) {
+	es := endpoints(400)
+	heavy := slices.Repeat([]uint32{16_000}, len(es)) // 400 × 2048 points would be too many
+	r := newRing(es, heavy)
+	assert.LessOrEqual(t, len(r.points), maxRing)
+	assert.Greater(t, len(r.points), maxRing/2)
+	after := newRing(slices.Delete(slices.Clone(es), 7, 8), heavy[1:])
+	for i := range 5000 {
+		h := xxhash.Sum64String(strconv.Itoa(i))
+		was, is := r.endpoints[r.Pick(Pick{Hash: h})], after.endpoints[after.Pick(Pick{Hash: h})]
+		if was != es[7] && was != is {
+			require.Equal(t, was.id, is.id)
+		}
+	}
+}
+
+// counting skips everybody and counts how often it is asked.
+type counting struct{ n *int }
+
+func (c counting) Skip(*Endpoint) bool { *c.n++; return true }
+
+func TestAPickWithoutAWayOutEndsSoon(t *testing.T) {
+	es := endpoints(50)
+	for name, p := range pickers(es, slices.Repeat([]uint32{20_000}, len(es))) {
+		n := 0
+		require.Equal(t, -1, p.Pick(Pick{Hash: 1, Skip: counting{&n}}), name)
+		assert.LessOrEqual(t, n, 2*(len(es)+ringSteps), name)
+	}
+}

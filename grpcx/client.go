@@ -49,7 +49,9 @@ func NewClient(r *resolver.Resolver, service string, opts ...grpc.DialOption) (*
 	}
 	b := resolverBuilder{resolver: r, service: s}
 	return grpc.NewClient(b.Scheme()+":///"+service, slices.Concat(
-		[]grpc.DialOption{WithServiceConfig(`{}`)},
+		// A connection that idles forgets its instances, and could not get a new
+		// list while the registry is down.
+		[]grpc.DialOption{WithServiceConfig(`{}`), grpc.WithIdleTimeout(0)},
 		opts,
 		[]grpc.DialOption{
 			grpc.WithResolvers(b),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/grpcx"
 	"github.com/graylane/graylane/internal/hello"
 	"github.com/graylane/graylane/registry"
@@ -261,6 +263,47 @@ func TestAQueuedCallFollowsAChangeOfTheRules(t *testing.T) {
 	w.documents.set(`{gray: v1, default: v1}`)
 	require.NoError(t, <-done)
 	assert.Equal(t, int64(1), v1.calls.Load())
+}
+
+// Waiting must not be a second chance: a call that drew the target that is not
+// ready would end up at the other one.
+func TestQueuedCallsKeepTheirSlot(t *testing.T) {
+	w := newWorld(t, "{gray: v1, default: v1}")
+	v1, v2 := newProvider(t, "v1"), hangs(t, "v2")
+	w.registry.Set(greeter, v1.instance(), v2)
+	_, c := w.dial(t)
+	warm(t, c, v1)
+	half := "gray: v1\ndefault: v1\nrules:\n- {name: half, to: {v2: 50%}}\n"
+	w.documents.set(half)
+	view, err := w.resolver.View(greeter, "grpc")
+	require.NoError(t, err)
+	defer view.Close()
+	require.Eventually(t, func() bool { return view.State().Revision() == config.NewDoc([]byte(half)).MD5 }, patience, time.Millisecond)
+	const calls = 100
+	ctx, cancel := context.WithCancel(calling(t, ""))
+	var waiting sync.WaitGroup
+	var answered atomic.Int64
+	before := v1.calls.Load()
+	for range calls {
+		waiting.Go(func() {
+			if _, err := c.Say(ctx, &hello.HelloRequest{}, grpc.WaitForReady(true)); err == nil {
+				answered.Add(1)
+			}
+		})
+	}
+	for i := range 20 { // each change makes gRPC pick again for those that wait
+		v2.Weight = uint32(1000 + i)
+		w.registry.Set(greeter, v1.instance(), v2)
+	}
+	require.Eventually(t, func() bool { return answered.Load() >= calls/2-1 }, patience, time.Millisecond)
+	for i := range 20 {
+		v2.Weight = uint32(2000 + i)
+		w.registry.Set(greeter, v1.instance(), v2)
+		require.Never(t, func() bool { return answered.Load() > calls/2+1 }, 5*time.Millisecond, time.Millisecond)
+	}
+	cancel()
+	waiting.Wait()
+	assert.InDelta(t, calls/2, v1.calls.Load()-before, 1, "the walk gives v1 half of them, and no more")
 }
 
 const retrying = `{"methodConfig": [{

@@ -36,6 +36,9 @@ func (p *picker) Pick(info gbalancer.PickInfo) (gbalancer.PickResult, error) {
 	}
 	c.view, c.skip = p.view, skip{conns: p.conns}
 	call, err := p.next(info.Ctx, c)
+	if call.State != nil && !c.made {
+		c.call = call
+	}
 	if err == nil {
 		c.call, c.err = call, nil
 		return gbalancer.PickResult{
@@ -59,6 +62,9 @@ func (p *picker) next(ctx context.Context, c *cell) (resolver.Call, error) {
 	}
 	if p.view.State() == nil {
 		return resolver.Call{}, resolver.ErrNotReady // Pick would wait
+	}
+	if c.call.State != nil { // picked before, and queued or not sent: its slot stays
+		return c.call.Again(ctx, &c.request, &c.skip)
 	}
 	return p.view.Pick(ctx, &c.request, &c.skip)
 }

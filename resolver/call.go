@@ -33,30 +33,45 @@ type Call struct {
 // neither blocks nor allocates. Errors: *balancer.Error (ErrNoInstance,
 // ErrUnknownTarget, ErrSkipped), ErrUnknownService, ErrNotReady, ErrClosed.
 //
-// Without an error the request counts as in flight until Call.Done.
+// Without an error the request counts as in flight until Call.Done. With one, the
+// call that is returned serves Call.Again.
 func (v *View) Pick(ctx context.Context, req config.Request, skip balancer.Skip) (Call, error) {
-	c := Call{view: v, State: v.state.Load(), Attempt: 1}
+	c, err := v.pick(ctx, req, skip, -1)
+	v.resolver.options.hooks.pick(ctx, &c, err)
+	return c, err
+}
+
+// Again picks for a request for which Pick, or Again, could not be made use of:
+// all candidates were skipped, say, and one of them may be ready now. It follows
+// the state of now, but a slot that was drawn for the request stays. Hooks are
+// told of a success only: they know of the failure.
+func (c *Call) Again(ctx context.Context, req config.Request, skip balancer.Skip) (Call, error) {
+	n, err := c.view.pick(ctx, req, skip, c.Decision.Slot)
+	if err == nil {
+		c.view.resolver.options.hooks.pick(ctx, &n, nil)
+	}
+	return n, err
+}
+
+// pick decides, with a slot drawn before (-1: none), and picks.
+func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip, slot int) (Call, error) {
+	c := Call{view: v, State: v.state.Load(), Attempt: 1, Decision: balancer.Decision{Slot: slot}}
 	if c.State == nil {
 		var err error
 		if c.State, err = v.await(ctx); err != nil {
-			v.resolver.options.hooks.pick(ctx, &c, err)
 			return c, err
 		}
 	}
 	var err error
-	if c.Decision, err = c.State.Director.Decide(req); err != nil {
+	if c.Decision, err = c.State.Director.DecideAt(req, slot); err != nil {
 		if !c.State.known && errors.Is(err, balancer.ErrNoInstance) {
 			err = fmt.Errorf("%w: %s has never had an instance", ErrUnknownService, v.key.service)
 		}
-		v.resolver.options.hooks.pick(ctx, &c, err)
 		return c, err
 	}
 	if !c.take(skip) {
-		err = c.skipped()
-		v.resolver.options.hooks.pick(ctx, &c, err)
-		return c, err
+		return c, c.skipped()
 	}
-	v.resolver.options.hooks.pick(ctx, &c, nil)
 	return c, nil
 }
 
@@ -112,6 +127,10 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 	c.endpoint.Done()
 	c.view.resolver.options.hooks.done(ctx, c, o)
 }
+
+// Protocol returns the protocol of the view: "http", "grpc", or "" for all. It
+// tells what Outcome.Status means.
+func (c *Call) Protocol() string { return c.view.key.protocol }
 
 // Service returns whose instance was called.
 func (c *Call) Service() registry.Service { return c.view.key.service }

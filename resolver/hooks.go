@@ -27,7 +27,7 @@ type Hooks struct {
 type Outcome struct {
 	// Err is what kept the attempt from an answer; an answer of any status is none.
 	Err error
-	// Status is the HTTP status or the gRPC code of the answer.
+	// Status is the answer's HTTP status or gRPC code, see Call.Protocol.
 	Status int
 	// Version is what the server said of itself, "" if nothing.
 	Version string

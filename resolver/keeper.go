@@ -22,6 +22,7 @@ type keeper struct {
 	view  *View
 	lists *mailbox[registry.Update]
 	docs  *mailbox[config.Doc]
+	blind chan struct{} // closed when the source can never say anything more
 
 	snapshot *registry.Snapshot // nil before the first list
 	known    bool
@@ -35,6 +36,7 @@ func newKeeper(v *View) *keeper {
 	return &keeper{
 		view:  v,
 		lists: newMailbox[registry.Update](), docs: newMailbox[config.Doc](),
+		blind:    make(chan struct{}),
 		answered: v.resolver.source == nil,
 	}
 }
@@ -67,11 +69,11 @@ func (k *keeper) run() {
 			if d := k.docs.take(); d != nil {
 				changed = k.doc(d)
 			}
+		case <-k.blind:
+			k.blind = nil
+			changed = k.giveUp()
 		case <-patience:
-			if !k.answered {
-				k.answered, changed = true, true
-				k.report(fmt.Errorf("%w: %s", ErrNoDocument, k.dataID()))
-			}
+			changed = k.giveUp()
 		}
 		if changed && k.answered && k.snapshot != nil {
 			k.build()
@@ -81,25 +83,36 @@ func (k *keeper) run() {
 
 func (k *keeper) watchLists(ctx context.Context) {
 	err := k.view.resolver.watcher.Watch(ctx, k.view.key.service, k.lists.put)
-	if ctx.Err() == nil {
-		k.end(fmt.Errorf("resolver: the watch of %s ended: %w", k.view.key.service, err))
+	if ctx.Err() != nil {
+		return
+	}
+	err = fmt.Errorf("resolver: the watch of %s ended: %w", k.view.key.service, err)
+	k.report(err)
+	// A view that is serving goes on with what it has; one that never got anything
+	// fails its requests at once.
+	if k.view.state.Load() == nil {
+		k.view.cancel(err)
 	}
 }
 
 func (k *keeper) watchRules(ctx context.Context) {
+	blind := k.blind
 	err := k.view.resolver.source.Watch(ctx, k.dataID(), k.docs.put)
 	if ctx.Err() == nil {
-		k.end(fmt.Errorf("resolver: the watch of %s ended: %w", k.dataID(), err))
+		k.report(fmt.Errorf("resolver: the watch of %s ended: %w", k.dataID(), err))
+		close(blind)
 	}
 }
 
-// end notes that a watch can never work. A view that is serving goes on with
-// what it has; one that never got anything fails its requests at once.
-func (k *keeper) end(err error) {
-	k.report(err)
-	if k.view.state.Load() == nil {
-		k.view.cancel(err)
+// giveUp goes on without rules where the source has not said anything, and
+// reports whether that is new.
+func (k *keeper) giveUp() bool {
+	if k.answered {
+		return false
 	}
+	k.answered = true
+	k.report(fmt.Errorf("%w: %s", ErrNoDocument, k.dataID()))
+	return true
 }
 
 func (k *keeper) dataID() string { return config.ServiceDocID(k.view.key.service.Name) }
@@ -108,14 +121,15 @@ func (k *keeper) report(err error) { k.view.resolver.options.hooks.err(k.view.ke
 
 // list takes a list and reports whether it differs from the one before.
 func (k *keeper) list(u *registry.Update) bool {
-	k.known = k.known || len(u.Instances) > 0
+	news := !k.known && len(u.Instances) > 0
+	k.known = k.known || news
 	revision := uint64(1)
 	if k.snapshot != nil {
 		revision = k.snapshot.Revision() + 1
 	}
 	snap := registry.NewSnapshot(k.view.key.service, revision, speaking(k.view.key.protocol, u.Instances))
 	if k.snapshot != nil && k.snapshot.SameInstances(snap) {
-		return false
+		return news
 	}
 	k.snapshot = snap
 	return true

@@ -77,8 +77,8 @@ func (r *Resolver) View(s registry.Service, protocol string) (*View, error) {
 	}
 	key := viewKey{s, protocol}
 	v := r.views[key]
-	if v == nil {
-		if len(r.views) >= MaxServices {
+	if v == nil || v.Err() != nil {
+		if v == nil && len(r.views) >= MaxServices {
 			return nil, fmt.Errorf("%w: %d are open, %s is one more", ErrTooManyServices, MaxServices, s)
 		}
 		v = newView(r, key)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -506,4 +507,171 @@ func BenchmarkViewPick(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A watcher that begins while states follow each other must end up with the
+// newest. This needs real concurrency, and many tries.
+func TestAWatcherNeverMissesTheNewestState(t *testing.T) {
+	reg := memory.New()
+	r, v := open(t, reg, nil)
+	defer r.Close()
+	require.NoError(t, v.Ready(t.Context()))
+	for i := range 100_000 {
+		older, newest := &State{}, &State{}
+		v.publish(older)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var begin atomic.Bool
+		seen := make(chan *State, 10)
+		wg.Go(func() {
+			for !begin.Load() { //nolint:revive // both begin at once, or they never meet
+			}
+			_ = v.Watch(ctx, func(s *State) { seen <- s })
+		})
+		begin.Store(true)
+		for range i % 1000 { // at every moment of the beginning, in turn
+			begin.Load()
+		}
+		v.publish(newest)
+		for s := (*State)(nil); s != newest; {
+			select {
+			case s = <-seen:
+			case <-time.After(5 * time.Second):
+				cancel()
+				wg.Wait()
+				t.Fatalf("try %d: the newest state never came", i)
+			}
+		}
+		cancel()
+		wg.Wait()
+	}
+}
+
+func TestAgainKeepsTheSlotAndFollowsTheRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, src := memory.New(), newSource()
+		picks := 0
+		r, v := open(t, reg, src, WithHooks(Hooks{OnPick: func(context.Context, Call, error) { picks++ }}))
+		defer r.Close()
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
+		src.say("gray: v1\ndefault: v1\nrules:\n- {name: half, to: {v2: 50%}}\n")
+		synctest.Wait()
+		v2 := skipVersion{v.State().Snapshot, "v2"}
+		kept := 0
+		for i := range 1000 {
+			c, err := v.Pick(t.Context(), request{}, v2)
+			if err == nil {
+				c.Done(t.Context(), Outcome{})
+				continue
+			}
+			require.ErrorIs(t, err, balancer.ErrSkipped)
+			in := instance("10.0.0.1:1", "v1")
+			in.Weight = uint32(1000 + i) // another state, by a weight
+			reg.Set(order, in, instance("10.0.0.2:1", "v2"))
+			synctest.Wait()
+			again, err := c.Again(t.Context(), request{}, v2)
+			require.ErrorIs(t, err, balancer.ErrSkipped, "it drew v2, and waits for v2")
+			again, err = again.Again(t.Context(), request{}, nil)
+			require.NoError(t, err)
+			require.Equal(t, "v2", again.Instance().Version())
+			require.Equal(t, c.Decision.Slot, again.Decision.Slot)
+			again.Done(t.Context(), Outcome{})
+			kept++
+		}
+		assert.Equal(t, 500, kept, "the walk is not moved by those that wait")
+		assert.Equal(t, 1500, picks, "hooks are told of a failure once")
+
+		c, err := v.Pick(t.Context(), request{version: "v2"}, skipAll{})
+		require.ErrorIs(t, err, balancer.ErrSkipped)
+		src.say(toV1)
+		synctest.Wait()
+		again, err := c.Again(t.Context(), request{}, nil)
+		require.NoError(t, err)
+		assert.Equal(t, "v1", again.Instance().Version(), "new rules are followed")
+		again.Done(t.Context(), Outcome{})
+	})
+}
+
+type skipAll struct{}
+
+func (skipAll) Skip(*balancer.Endpoint) bool { return true }
+
+// skipVersion skips the instances of a version.
+type skipVersion struct {
+	list    *registry.Snapshot
+	version string
+}
+
+func (s skipVersion) Skip(e *balancer.Endpoint) bool {
+	for _, in := range s.list.All() {
+		if in.Addr == e.Addr() {
+			return in.Version() == s.version
+		}
+	}
+	return false
+}
+
+func TestADocumentThatCannotBeReadDoesNotKeepAServiceDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, log := memory.New(), &errorLog{}
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		broken := sourceFunc(func(context.Context, string, func(config.Doc)) error { return errors.New("not readable") })
+		r, v := open(t, reg, broken, WithHooks(log.hooks()))
+		defer r.Close()
+		start := time.Now()
+		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))
+		assert.Zero(t, time.Since(start), "there is nothing to wait for")
+		require.Len(t, log.all(), 2)
+		require.ErrorContains(t, log.all()[0], "not readable")
+		require.ErrorIs(t, log.all()[1], ErrNoDocument)
+	})
+}
+
+type sourceFunc func(context.Context, string, func(config.Doc)) error
+
+func (f sourceFunc) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	return f(ctx, dataID, fn)
+}
+
+func TestAnEndedViewIsNotHandedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		fails := true
+		r, v := open(t, watcherFunc(func(ctx context.Context, s registry.Service, fn func(registry.Update)) error {
+			if fails {
+				fails = false
+				return errors.New("once")
+			}
+			return reg.Watch(ctx, s, fn)
+		}), nil)
+		defer r.Close()
+		_, err := v.Pick(t.Context(), request{}, nil)
+		require.ErrorContains(t, err, "once")
+		require.ErrorContains(t, v.Err(), "once")
+		again, err := r.View(order, "")
+		require.NoError(t, err)
+		require.NoError(t, again.Err())
+		assert.Equal(t, "10.0.0.1:1", pick(t, again, request{}))
+		v.Close()
+		assert.Equal(t, "10.0.0.1:1", pick(t, again, request{}), "the old one's Close does not end the new one")
+	})
+}
+
+func TestAServiceOfTheOtherProtocolAloneIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := memory.New()
+		r, err := New(reg, nil)
+		require.NoError(t, err)
+		defer r.Close()
+		v, err := r.View(order, "http")
+		require.NoError(t, err)
+		synctest.Wait() // an empty list first
+		in := instance("10.0.0.1:1", "v1")
+		in.Metadata["protocol"] = "grpc"
+		reg.Set(order, in)
+		synctest.Wait()
+		_, err = v.Pick(t.Context(), request{}, nil)
+		require.ErrorIs(t, err, balancer.ErrNoInstance)
+	})
 }

@@ -72,6 +72,10 @@ func (v *View) Protocol() string { return v.key.protocol }
 // State returns the state in force, nil before the first one and after Close.
 func (v *View) State() *State { return v.state.Load() }
 
+// Err returns why the view has ended: it was closed, or can never work. It is nil
+// while the view lives.
+func (v *View) Err() error { return context.Cause(v.ctx) }
+
 // Ready waits until there is a state. When ctx ends first it returns ErrNotReady
 // with the reason.
 func (v *View) Ready(ctx context.Context) error {
@@ -96,12 +100,15 @@ func (v *View) await(ctx context.Context) (*State, error) {
 	return nil, fmt.Errorf("%w: %s", context.Cause(v.ctx), v.key.service)
 }
 
-// reason says why there is no first state, as far as the registry can tell.
+// reason says why there is no first state, as far as the registry and the source
+// of documents can tell.
 func (v *View) reason(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if w, ok := v.resolver.watcher.(interface{ Reason() error }); ok {
-		if err := w.Reason(); err != nil {
-			return fmt.Errorf("%w: %w", err, cause)
+	for _, half := range []any{v.resolver.watcher, v.resolver.source} {
+		if w, ok := half.(interface{ Reason() error }); ok {
+			if err := w.Reason(); err != nil {
+				return fmt.Errorf("%w: %w", err, cause)
+			}
 		}
 	}
 	return cause
@@ -115,17 +122,18 @@ func (v *View) Watch(ctx context.Context, fn func(*State)) error {
 	box := newMailbox[*State]()
 	v.mu.Lock()
 	v.watchers[box] = struct{}{}
+	// Under the lock, or this state could replace one that publish has put after
+	// it. Publish swaps before it locks: a state that is not found here is put
+	// after this one.
+	if s := v.state.Load(); s != nil {
+		box.put(s)
+	}
 	v.mu.Unlock()
 	defer func() {
 		v.mu.Lock()
 		delete(v.watchers, box)
 		v.mu.Unlock()
 	}()
-	// A state stored after the box was added is in the box, too: it is reported
-	// twice rather than never.
-	if s := v.state.Load(); s != nil {
-		box.put(s)
-	}
 	for {
 		select {
 		case <-ctx.Done():
