@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,10 +25,13 @@ type Endpoint struct {
 // use; one value may serve several sessions.
 type Credentials interface {
 	// Headers returns what to send with every request. It is called for each one
-	// and may ask the server e, within ctx, when it has no valid proof.
+	// and may ask the server e, within ctx, when it has no valid proof. What it
+	// returns is read-only.
 	Headers(ctx context.Context, e Endpoint) (map[string]string, error)
-	// Refresh replaces a proof that the server has refused.
-	Refresh(ctx context.Context, e Endpoint) error
+	// Refresh replaces the headers that the server has refused, if they are still
+	// those of the moment. False without an error: there are no better ones for
+	// now, and the refusal stands.
+	Refresh(ctx context.Context, e Endpoint, refused map[string]string) (bool, error)
 }
 
 // UserPassword returns credentials that log in with a user's name and password
@@ -40,6 +45,14 @@ const (
 	loginPathV3 = "/nacos/v3/auth/user/login"  // Nacos 3
 
 	maxLoginAnswer = 64 << 10 // bytes
+
+	// refreshPause is how long the token that replaced a refused one is not
+	// replaced in turn. A user who may not do something is refused with every
+	// token, and everybody who asks for him would log in again and again.
+	refreshPause = 10 * time.Second
+	// refusalPause is how long a refused login is the answer to everybody who
+	// would try the same.
+	refusalPause = time.Second
 )
 
 type userPassword struct {
@@ -47,9 +60,18 @@ type userPassword struct {
 
 	turn chan struct{} // holds one element while somebody logs in
 
-	mu      sync.Mutex // guards the rest; not held while logging in
-	headers map[string]string
-	renew   time.Time // when the token is to be replaced
+	mu        sync.Mutex // guards the rest; not held while logging in
+	headers   map[string]string
+	renew     time.Time // when the token is to be replaced
+	refreshed time.Time // when a refused token was replaced last
+	refusal   refusal   // of the last login
+}
+
+// refusal is a login that a server refused.
+type refusal struct {
+	addr string
+	err  error // nil: there was none
+	at   time.Time
 }
 
 func (u *userPassword) valid() map[string]string {
@@ -75,61 +97,104 @@ func (u *userPassword) Headers(ctx context.Context, e Endpoint) (map[string]stri
 	if h := u.valid(); h != nil { // somebody else has just logged in
 		return h, nil
 	}
+	if err := u.justRefused(e); err != nil {
+		return nil, err
+	}
 	return u.login(ctx, e)
 }
 
-// Refresh implements [Credentials].
-func (u *userPassword) Refresh(ctx context.Context, e Endpoint) error {
+func (u *userPassword) justRefused(e Endpoint) error {
 	u.mu.Lock()
-	u.headers = nil
+	defer u.mu.Unlock()
+	if u.refusal.addr != e.Addr || time.Since(u.refusal.at) >= refusalPause {
+		return nil
+	}
+	return u.refusal.err
+}
+
+// Refresh implements [Credentials].
+func (u *userPassword) Refresh(ctx context.Context, e Endpoint, refused map[string]string) (bool, error) {
+	u.mu.Lock()
+	current := u.headers != nil && maps.Equal(u.headers, refused) // else somebody was faster
+	if current && time.Since(u.refreshed) < refreshPause {
+		u.mu.Unlock()
+		return false, nil
+	}
+	if current {
+		u.headers, u.refreshed = nil, time.Now()
+	}
 	u.mu.Unlock()
 	_, err := u.Headers(ctx, e)
-	return err
+	return err == nil, err
 }
 
 func (u *userPassword) login(ctx context.Context, e Endpoint) (map[string]string, error) {
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: e.TLS, DisableKeepAlives: true}}
+	client := &http.Client{
+		Transport: &http.Transport{TLSClientConfig: e.TLS, DisableKeepAlives: true},
+		// The password is for the configured servers, not for whom they name.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	base := "http://" + e.Addr
 	if e.TLS != nil {
 		base = "https://" + e.Addr
 	}
 	form := url.Values{"username": {u.user}, "password": {u.password}}.Encode()
-	status, body, err := post(ctx, client, base+loginPath, form)
-	if err == nil && (status == http.StatusNotFound || status == http.StatusGone) {
-		status, body, err = post(ctx, client, base+loginPathV3, form)
+	a, err := post(ctx, client, base+loginPath, form)
+	if err == nil && (a.status == http.StatusNotFound || a.status == http.StatusGone) {
+		a, err = post(ctx, client, base+loginPathV3, form)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("login of user %q: %w", u.user, err)
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("login of user %q refused: status %d: %.200s", u.user, status, body)
+	headers, ttl, err := a.token()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err != nil {
+		err = fmt.Errorf("login of user %q %w", u.user, err)
+		u.refusal = refusal{e.Addr, err, time.Now()}
+		return nil, err
+	}
+	u.headers, u.refusal = headers, refusal{}
+	u.renew = time.Now().Add(ttl * 4 / 5)
+	return headers, nil
+}
+
+// loginAnswer is what a server says to a login.
+type loginAnswer struct {
+	status   int
+	location string // of a redirect
+	body     []byte
+}
+
+// token returns the token as headers, and how long it is valid.
+func (a *loginAnswer) token() (headers map[string]string, ttl time.Duration, err error) {
+	switch {
+	case a.status >= 300 && a.status < 400:
+		return nil, 0, fmt.Errorf("redirected: status %d: a password is not sent on to %.200q", a.status, a.location)
+	case a.status != http.StatusOK:
+		return nil, 0, fmt.Errorf("refused: status %d: %.200s", a.status, a.body)
 	}
 	var token struct {
 		AccessToken string `json:"accessToken"`
 		TTL         int64  `json:"tokenTtl"` // seconds
 	}
-	if err := json.Unmarshal(body, &token); err != nil || token.AccessToken == "" {
-		return nil, fmt.Errorf("login of user %q: the answer holds no token", u.user)
+	if err := json.Unmarshal(a.body, &token); err != nil || token.AccessToken == "" {
+		return nil, 0, errors.New("failed: the answer holds no token")
 	}
-	headers := map[string]string{"accessToken": token.AccessToken}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.headers = headers
-	u.renew = time.Now().Add(time.Duration(token.TTL) * time.Second * 4 / 5)
-	return headers, nil
+	return map[string]string{"accessToken": token.AccessToken}, time.Duration(token.TTL) * time.Second, nil
 }
 
-func post(ctx context.Context, client *http.Client, to, form string) (status int, body []byte, err error) {
+func post(ctx context.Context, client *http.Client, to, form string) (loginAnswer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form))
 	if err != nil {
-		return 0, nil, err
+		return loginAnswer{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return loginAnswer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxLoginAnswer))
-	return resp.StatusCode, body, err
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxLoginAnswer))
+	return loginAnswer{resp.StatusCode, resp.Header.Get("Location"), body}, err
 }

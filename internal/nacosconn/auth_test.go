@@ -3,6 +3,7 @@ package nacosconn
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// loginServer takes logins of user u with password p at one path.
+// loginServer takes logins of user u with password p&ü at one path. A %d in the
+// token is the number of the login.
 func loginServer(t *testing.T, path, token string) (Endpoint, *atomic.Int64) {
 	t.Helper()
 	logins := new(atomic.Int64)
@@ -23,8 +25,8 @@ func loginServer(t *testing.T, path, token string) (Endpoint, *atomic.Int64) {
 		case r.Method != http.MethodPost || r.FormValue("username") != "u" || r.FormValue("password") != "p&ü":
 			http.Error(w, "unknown user", http.StatusForbidden)
 		default:
-			logins.Add(1)
-			_, err := w.Write([]byte(token))
+			n := strconv.FormatInt(logins.Add(1), 10)
+			_, err := w.Write([]byte(strings.ReplaceAll(token, "%d", n)))
 			assert.NoError(t, err)
 		}
 	}))
@@ -48,8 +50,81 @@ func TestUserLogsInOnceAtEitherGeneration(t *testing.T) {
 		}
 		all.Wait()
 		assert.EqualValues(t, 1, logins.Load())
-		require.NoError(t, c.Refresh(t.Context(), e))
-		assert.EqualValues(t, 2, logins.Load())
+	}
+}
+
+func TestRefusedTokenIsReplacedOnceForAll(t *testing.T) {
+	e, logins := loginServer(t, "/nacos/v1/auth/users/login", `{"accessToken":"token %d","tokenTtl":18000}`)
+	c := UserPassword("u", "p&ü").(*userPassword)
+	first, err := c.Headers(t.Context(), e)
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			better, err := c.Refresh(t.Context(), e, first)
+			assert.True(t, better)
+			assert.NoError(t, err)
+		})
+	}
+	all.Wait()
+	assert.EqualValues(t, 2, logins.Load())
+
+	second, err := c.Headers(t.Context(), e)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"accessToken": "token 2"}, second)
+	better, err := c.Refresh(t.Context(), e, second)
+	require.NoError(t, err)
+	assert.False(t, better, "what is refused with a fresh token is forbidden")
+	assert.EqualValues(t, 2, logins.Load())
+
+	c.refreshed = c.refreshed.Add(-refreshPause)
+	better, err = c.Refresh(t.Context(), e, second)
+	require.NoError(t, err)
+	assert.True(t, better)
+	assert.EqualValues(t, 3, logins.Load())
+}
+
+func TestRefusedLoginIsNotRepeatedAtOnce(t *testing.T) {
+	var tries atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		tries.Add(1)
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer srv.Close()
+	e := Endpoint{Addr: strings.TrimPrefix(srv.URL, "http://")}
+	c := UserPassword("u", "wrong").(*userPassword)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			_, err := c.Headers(t.Context(), e)
+			assert.ErrorContains(t, err, "status 403")
+		})
+	}
+	all.Wait()
+	assert.EqualValues(t, 1, tries.Load())
+	c.refusal.at = c.refusal.at.Add(-refusalPause)
+	_, err := c.Headers(t.Context(), e)
+	require.ErrorContains(t, err, "status 403")
+	assert.EqualValues(t, 2, tries.Load())
+
+	other, _ := loginServer(t, "/nacos/v1/auth/users/login", goodToken)
+	_, err = c.Headers(t.Context(), other)
+	require.ErrorContains(t, err, "unknown user", "another server is asked")
+}
+
+func TestPasswordDoesNotFollowARedirect(t *testing.T) {
+	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		assert.Fail(t, "asked", "with password %q", r.FormValue("password"))
+	}))
+	defer thief.Close()
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		srv := httptest.NewServer(http.RedirectHandler(thief.URL+"/nacos/v1/auth/users/login", status))
+		e := Endpoint{Addr: strings.TrimPrefix(srv.URL, "http://")}
+		_, err := UserPassword("u", "p&ü").Headers(t.Context(), e)
+		srv.Close()
+		require.ErrorContains(t, err, `login of user "u" redirected: status `)
+		require.ErrorContains(t, err, `a password is not sent on to "`+thief.URL)
+		require.NotContains(t, err.Error(), "p&ü")
 	}
 }
 

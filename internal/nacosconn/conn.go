@@ -127,9 +127,13 @@ func (c *Conn) clientIP() string {
 func (c *Conn) endpoint() Endpoint { return Endpoint{c.server.http(), c.session.config.TLS} }
 
 // call sends a request and reads its answer into out. A request that the server
-// forbids is sent once more with renewed credentials.
+// forbids is sent once more if there are better credentials.
 func (c *Conn) call(ctx context.Context, req rpc_request.IRequest, out answer) error {
-	err := c.try(ctx, req, out)
+	headers, err := c.headers(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.send(ctx, headers, req, out)
 	var refused *ServerError
 	if !errors.As(err, &refused) {
 		return err
@@ -138,25 +142,55 @@ func (c *Conn) call(ctx context.Context, req rpc_request.IRequest, out answer) e
 	case refused.Code == codeUnregistered:
 		c.fail(err)
 	case refused.Code == codeForbidden && c.session.config.Credentials != nil:
-		if err := c.session.config.Credentials.Refresh(ctx, c.endpoint()); err != nil {
-			return c.server.failure(err)
+		better, failed := c.refresh(ctx, headers)
+		if failed != nil {
+			return failed
 		}
-		return c.try(ctx, req, out)
+		if better {
+			return c.try(ctx, req, out)
+		}
 	}
 	return err
 }
 
-func (c *Conn) try(ctx context.Context, req rpc_request.IRequest, out answer) error {
+// headers are those of the credentials, nil without any.
+func (c *Conn) headers(ctx context.Context) (map[string]string, error) {
+	cred := c.session.config.Credentials
+	if cred == nil {
+		return nil, nil
+	}
 	limited, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	var headers map[string]string
-	if cred := c.session.config.Credentials; cred != nil {
-		h, err := cred.Headers(limited, c.endpoint())
-		if err != nil {
-			return c.server.failure(err)
-		}
-		headers = h
+	h, err := cred.Headers(limited, c.endpoint())
+	if err != nil {
+		return nil, c.server.failure(err)
 	}
+	return h, nil
+}
+
+// refresh reports whether there are better headers than those that were refused.
+func (c *Conn) refresh(ctx context.Context, refused map[string]string) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	better, err := c.session.config.Credentials.Refresh(limited, c.endpoint(), refused)
+	if err != nil {
+		return false, c.server.failure(err)
+	}
+	return better, nil
+}
+
+// try is call without a second try.
+func (c *Conn) try(ctx context.Context, req rpc_request.IRequest, out answer) error {
+	headers, err := c.headers(ctx)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, headers, req, out)
+}
+
+func (c *Conn) send(ctx context.Context, headers map[string]string, req rpc_request.IRequest, out answer) error {
+	limited, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	name := req.GetRequestType()
 	p, err := encode(name, c.clientIP(), headers, req)
 	if err != nil {

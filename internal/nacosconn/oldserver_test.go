@@ -87,13 +87,18 @@ func (o *oldServer) RequestBiStream(s auto.BiRequestStream_RequestBiStreamServer
 }
 
 // counted are credentials that count how often they were renewed.
-type counted struct{ renewed atomic.Int64 }
+type counted struct {
+	final   bool // nothing better is to be had
+	renewed atomic.Int64
+	refused atomic.Value // the last token that was refused
+}
 
 func (c *counted) Headers(context.Context, Endpoint) (map[string]string, error) {
 	return map[string]string{"accessToken": "token " + strconv.FormatInt(c.renewed.Load(), 10)}, nil
 }
 
-func (c *counted) Refresh(context.Context, Endpoint) error {
+func (c *counted) Refresh(_ context.Context, _ Endpoint, refused map[string]string) (bool, error) {
+	c.refused.Store(refused["accessToken"])
 	c.renewed.Add(1)
-	return nil
+	return !c.final, nil
 }

@@ -213,6 +213,7 @@ func TestCredentialsTravelAndAreRenewedOnce(t *testing.T) {
 	c := connected(t, s)
 	require.NoError(t, c.Unsubscribe(within(t, patience), "G", "s"))
 	assert.EqualValues(t, 1, cred.renewed.Load())
+	assert.Equal(t, "token 0", cred.refused.Load())
 	assert.Equal(t, "token 1", old.token.Load(), "the second try has the new token")
 
 	old.forbidden = 10
@@ -221,6 +222,19 @@ func TestCredentialsTravelAndAreRenewedOnce(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	assert.Equal(t, codeForbidden, refused.Code)
 	assert.EqualValues(t, 2, cred.renewed.Load())
+	assert.EqualValues(t, 4, old.others.Load())
+}
+
+func TestForbiddenRequestIsNotRepeatedWithTheSameCredentials(t *testing.T) {
+	old := &oldServer{forbidden: 10}
+	cred := &counted{final: true}
+	s := open(t, Config{Servers: []string{old.run(t)}, Credentials: cred}, ModuleNaming, Handler{})
+	err := connected(t, s).Unsubscribe(within(t, patience), "G", "s")
+	var refused *ServerError
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, codeForbidden, refused.Code)
+	assert.EqualValues(t, 1, cred.renewed.Load())
+	assert.EqualValues(t, 1, old.others.Load())
 }
 
 func TestRefusedLoginKeepsTheSessionFromBeingReady(t *testing.T) {

@@ -89,17 +89,11 @@ func (c *Conn) introduce(ctx context.Context) error {
 
 // setup is the message that introduces us.
 func (c *Conn) setup(ctx context.Context) (*auto.Payload, error) {
-	config := &c.session.config
-	var headers map[string]string
-	if config.Credentials != nil {
-		limited, cancel := context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-		h, err := config.Credentials.Headers(limited, c.endpoint())
-		if err != nil {
-			return nil, err
-		}
-		headers = h
+	headers, err := c.headers(ctx)
+	if err != nil {
+		return nil, err
 	}
+	config := &c.session.config
 	req := setupRequest{rpc_request.NewConnectionSetupRequest(), map[string]bool{}}
 	req.ClientVersion = clientVersion
 	req.Tenant = config.Namespace
