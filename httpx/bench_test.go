@@ -44,3 +44,19 @@ func BenchmarkRoundTrip(b *testing.B) {
 	b.Run("graylane", func(b *testing.B) { run(b, graylane, "http://user/", false) })
 	b.Run("graylane-carrying", func(b *testing.B) { run(b, graylane, "http://user/", true) })
 }
+
+// BenchmarkGateway measures a request through a gateway: client, gateway and
+// provider, over real connections.
+func BenchmarkGateway(b *testing.B) {
+	w := newWorld(b)
+	w.provide(b, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(rw, "ok")
+	})
+	transport := httpx.NewTransport(w.resolver)
+	b.Cleanup(transport.Close)
+	front := w.provide(b, "front", "v1", httpx.NewGateway(transport, byPath()).ServeHTTP)
+	b.ReportAllocs()
+	for b.Loop() {
+		require.NoError(b, fetch(b.Context(), front.Client(), http.MethodGet, front.URL+"/user/"))
+	}
+}

@@ -17,7 +17,12 @@
 //	defer stop()
 //	err := httpx.Serve(ctx, registrar, "user", ":8081", handler)
 //
-// [Handler] is the middleware alone, for a server of one's own.
+// [Handler] is the middleware alone, for a server of one's own, and [NewGateway]
+// a handler that forwards to services by host or path.
+//
+// The scheme of a URL is the protocol: http (HTTP/1.1), h2c (HTTP/2 in the
+// clear), https (TLS, which verifies the service's name, with HTTP/2). A server
+// speaks the first two, or with [WithTLS] the third.
 //
 // Everything here may be used concurrently.
 package httpx

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/lane"
@@ -29,8 +30,8 @@ func exampleProvider(version string) (in registry.Instance, stop func()) {
 }
 
 // exampleGet sends a request and returns the answer.
-func exampleGet(ctx context.Context, client *http.Client, url string) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+func exampleGet(ctx context.Context, client *http.Client, target string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
 		return err.Error()
 	}
@@ -139,4 +140,62 @@ func ExampleServeListener() {
 	// Output:
 	// hello
 	// <nil>
+}
+
+func ExampleNewGateway() {
+	in, stop := exampleProvider("v1")
+	defer stop()
+	reg := memory.New()
+	reg.Set(registry.Service{Name: "user"}, in)
+	r, err := resolver.New(reg, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = r.Close() }()
+	transport := httpx.NewTransport(r)
+	defer transport.Close()
+
+	// Callers from outside may name a version, for tests, but no lane.
+	route := httpx.ByPath(map[string]string{"/api/user": "user"})
+	gateway := httpx.NewGateway(transport, route, httpx.Edge(lane.HeaderVersion))
+
+	front := httptest.NewServer(gateway) // or httpx.Serve, to announce it
+	defer front.Close()
+	fmt.Println(exampleGet(context.Background(), front.Client(), front.URL+"/api/user/hello"))
+	fmt.Print(exampleGet(context.Background(), front.Client(), front.URL+"/other"))
+	// Output:
+	// hello from v1
+	// no route
+}
+
+func ExampleByHost() {
+	route := httpx.ByHost(map[string]string{"user.example.com": "user"})
+	req := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://user.example.com/hello?x=1", http.NoBody)
+	fmt.Println(route(req))
+	// Output: http://user/hello?x=1
+}
+
+func ExampleByPath() {
+	route := httpx.ByPath(map[string]string{"/user": "user", "/": "web"})
+	for _, path := range []string{"/user/hello", "/index.html"} {
+		fmt.Println(route(httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, http.NoBody)))
+	}
+	// Output:
+	// http://user/hello
+	// http://web/index.html
+}
+
+func ExampleRoute() {
+	byPath := httpx.ByPath(map[string]string{"/user": "user"})
+	route := func(r *http.Request) *url.URL {
+		to := byPath(r)
+		if to != nil {
+			to.Scheme = "h2c"                               // the services speak HTTP/2
+			to.Path, to.RawPath = r.URL.Path, r.URL.RawPath // and want the whole path
+		}
+		return to
+	}
+	fmt.Println(route(httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/user/hello", http.NoBody)))
+	// Output: h2c://user/user/hello
 }

@@ -39,14 +39,15 @@ func over(scheme string, route httpx.Route) httpx.Route {
 	}
 }
 
-// gateway starts a gateway, and returns it with a client that is a caller.
-func (w *world) gateway(t *testing.T, route httpx.Route, opts ...httpx.ServerOption) (*httptest.Server, *http.Client) {
+// gateway starts a gateway, and returns it with a client that is a caller of it.
+func (w *world) gateway(t *testing.T, route httpx.Route, opts ...httpx.ServerOption) (srv *httptest.Server, caller *http.Client) {
 	t.Helper()
 	transport := httpx.NewTransport(w.resolver, w.trust(nil))
 	t.Cleanup(transport.Close)
-	srv := httptest.NewServer(httpx.NewGateway(transport, route, opts...))
+	srv = httptest.NewServer(httpx.NewGateway(transport, route, opts...))
 	t.Cleanup(srv.Close)
-	return srv, srv.Client()
+	caller = srv.Client()
+	return srv, caller
 }
 
 func TestAGatewayForwardsByRoute(t *testing.T) {

@@ -120,6 +120,8 @@ func canonical(name string) string {
 		return "X-User-Id"
 	case lane.HeaderUserType:
 		return "X-User-Type"
+	case lane.HeaderBaggage:
+		return "Baggage"
 	case VersionHeader:
 		return "X-App-Version"
 	}

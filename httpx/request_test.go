@@ -89,9 +89,15 @@ func TestRequestDoesNotAllocate(t *testing.T) {
 func holds(_ string, ok bool) bool { return ok }
 
 func TestCanonicalIsThatOfNetHTTP(t *testing.T) {
-	for _, name := range append(lane.DefaultHeaders(), VersionHeader, "x-other", "etag") {
+	often := append(lane.DefaultHeaders(), lane.HeaderBaggage, VersionHeader)
+	for _, name := range append(often, "x-other", "etag") {
 		assert.Equal(t, http.CanonicalHeaderKey(name), canonical(name))
 	}
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		for _, name := range often {
+			canonical(name)
+		}
+	}))
 }
 
 func FuzzQueryFindsWhatNetURLFinds(f *testing.F) {

@@ -76,7 +76,6 @@ func cutEscaped(path, prefix string) (rest string, ok bool) {
 	if path == "" {
 		return "", true
 	}
-	rest = path
 	slashes := strings.Count(prefix, "/")
 	end := strings.IndexFunc(path, func(r rune) bool {
 		if r == '/' {
