@@ -10,11 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/graylane/graylane/integration/internal/fleet"
 	"github.com/graylane/graylane/integration/nacos"
 	"github.com/graylane/graylane/nacostest"
 )
 
 func TestMain(m *testing.M) {
+	if provider, err := fleet.Play(); provider {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if role := os.Getenv(envRole); role != "" {
 		if err := play(role); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -28,7 +28,6 @@ type task struct {
 	Revision  string // of the document to wait for
 	Instances int    // to wait for
 	Users     int    // how many to find the owners of
-	Version   string // of a provider
 	Dir       string // for what the SDK writes
 }
 
@@ -41,8 +40,6 @@ func play(role string) error {
 	switch role {
 	case "sdk":
 		return playSDK(t)
-	case "provider":
-		return playProvider(t)
 	case "owners":
 		return playOwners(t)
 	}
