@@ -78,7 +78,7 @@ type login struct {
 // unknown user. Where there are no users, every user is unknown.
 func (a *auth) login(unknownUser int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		user, password := r.PostFormValue("username"), r.PostFormValue("password")
+		user, password := r.FormValue("username"), r.FormValue("password") // the Java client sends the name in the query
 		switch {
 		case user == "" || a != nil && user == a.user && password != a.password:
 			writeStatus(w, r, http.StatusInternalServerError) // as Nacos does

@@ -393,8 +393,8 @@ func (s *sdk) publishUntilHeard(c configClient, heard contents) error {
 	again := time.NewTicker(2 * time.Second)
 	defer again.Stop()
 	err := errors.New("not told")
-	for i := range int(patience / (2 * time.Second)) {
-		_, refused := c.PublishConfig(vo.ConfigParam{DataId: dataID, Group: s.task.Group, Content: fmt.Sprint("after ", i)})
+	for range patience / (2 * time.Second) {
+		_, refused := c.PublishConfig(vo.ConfigParam{DataId: dataID, Group: s.task.Group, Content: "after " + strconv.FormatInt(time.Now().UnixNano(), 36)})
 		err = errors.Join(err, refused)
 		for told := true; told; {
 			select {
@@ -447,20 +447,75 @@ func (s *sdk) playLogin() error {
 	if err != nil {
 		return err
 	}
-	about := vo.ConfigParam{DataId: dataID, Group: s.task.Group, Content: "a: 1"}
 	naming, err := s.naming("naming")
 	if err != nil {
 		return err
 	}
-	list, err := naming.GetService(vo.GetServiceParam{ServiceName: service, GroupName: s.task.Group})
-	list.LastRefTime = 0
+	about := vo.ConfigParam{DataId: dataID, Group: s.task.Group, Content: "a: 1"}
+	services, err := naming.GetAllServicesInfo(vo.GetAllServiceInfoParam{GroupName: s.task.Group, PageNo: 1, PageSize: 10})
 	return errors.Join(
-		s.saw("publish", outcome(conf.PublishConfig(about))),
 		s.saw("get", outcome(conf.GetConfig(about))),
+		s.saw("publish", outcome(conf.PublishConfig(about))),
+		s.saw("services", outcome(services, err)),
 		s.saw("register", outcome(naming.RegisterInstance(s.instance(80, "v1")))),
-		s.saw("query", outcome(list, err)),
 	)
 }
 
-// playPayloads does once what graylane's own clients do.
-func (s *sdk) playPayloads() error { return nil }
+// playPayloads does what playOwn does.
+func (s *sdk) playPayloads() error {
+	param, err := s.param("naming")
+	if err != nil {
+		return err
+	}
+	param.ClientConfig.AsyncUpdateService = true // ask now and then, as our client does
+	naming, err := clients.NewNamingClient(param)
+	if err != nil {
+		return err
+	}
+	one, two := s.instance(80, "v1"), s.instance(81, "v1")
+	one.ClusterName, two.ClusterName = "DEFAULT", "DEFAULT"
+	if _, err := naming.RegisterInstance(one); err != nil {
+		return err
+	}
+	if _, err := naming.BatchRegisterInstance(vo.BatchRegisterInstanceParam{
+		ServiceName: service, GroupName: s.task.Group, Instances: []vo.RegisterInstanceParam{one, two},
+	}); err != nil {
+		return err
+	}
+	subscription := &vo.SubscribeParam{
+		ServiceName: service, GroupName: s.task.Group, SubscribeCallback: func([]model.Instance, error) {},
+	}
+	if err := naming.Subscribe(subscription); err != nil {
+		return err
+	}
+	conf, err := s.config("config")
+	if err != nil {
+		return err
+	}
+	about := vo.ConfigParam{DataId: dataID, Group: s.task.Group, Content: "a: 1", Type: "yaml"}
+	if _, err := conf.PublishConfig(about); err != nil {
+		return err
+	}
+	if _, err := conf.GetConfig(about); err != nil {
+		return err
+	}
+	heard := make(contents, 100)
+	if err := heard.listen(conf, s.task.Group); err != nil {
+		return err
+	}
+	for range 2 { // the first may be found by listening, only the second is pushed
+		if err := s.publishUntilHeard(conf, heard); err != nil {
+			return err
+		}
+	}
+	if err := s.cut(); err != nil { // where nothing is cut: the rest comes by itself
+		return err
+	}
+	if err := naming.Unsubscribe(subscription); err != nil {
+		return err
+	}
+	_, err = naming.DeregisterInstance(vo.DeregisterInstanceParam{
+		ServiceName: service, GroupName: s.task.Group, Ip: one.Ip, Port: one.Port, Cluster: one.ClusterName, Ephemeral: true,
+	})
+	return err
+}

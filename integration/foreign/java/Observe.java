@@ -253,10 +253,10 @@ public final class Observe {
     /** A little of everything, with whatever comes of it. */
     private void login() throws Exception {
         ConfigService config = NacosFactory.createConfigService(properties);
-        saw("publish", outcome(() -> config.publishConfig(DATA_ID, group, "a: 1", "yaml")));
-        saw("get", outcome(() -> config.getConfig(DATA_ID, group, 3000)));
         NamingService naming = NacosFactory.createNamingService(properties);
+        saw("get", outcome(() -> config.getConfig(DATA_ID, group, 3000)));
+        saw("publish", outcome(() -> config.publishConfig(DATA_ID, group, "a: 1", "yaml")));
+        saw("services", outcome(() -> naming.getServicesOfServer(1, 10, group)));
         saw("register", outcome(done(() -> naming.registerInstance(SERVICE, group, instance(80, "v1")))));
-        saw("query", outcome(() -> naming.getAllInstances(SERVICE, group, List.of(), false)));
     }
 }
