@@ -95,6 +95,11 @@ func TestAnInstanceMayHaveAnAddressAndWeightOfItsOwn(t *testing.T) {
 		assert.EqualValues(t, 3000, reg.Instance().Weight)
 		require.NoError(t, reg.Close(soon(t)))
 	}
+	plain, err := gl.Register(t.Context(), registry.Service{Name: "plain"}, registry.Instance{Addr: ":80"})
+	require.NoError(t, err)
+	assert.True(t, plain.Instance().Healthy && plain.Instance().Enabled)
+	assert.EqualValues(t, 3000, plain.Instance().Weight)
+
 	in := registry.NewInstance(":80")
 	in.Weight = 7
 	reg, err := gl.Register(t.Context(), user, in)

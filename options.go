@@ -23,7 +23,7 @@ type options struct {
 	servers, namespace, group setting
 	user, password            setting
 	ip, weight                setting
-	defaultVersion            setting
+	defaultVersion, service   setting
 	labels                    map[string]setting
 	tls                       *tls.Config
 	hooks                     []resolver.Hooks
@@ -69,6 +69,12 @@ func WithTLS(c *tls.Config) Option {
 // registers.
 func WithVersion(version string) Option {
 	return func(o *options) { o.labels[registry.KeyVersion] = setting{version, "WithVersion"} }
+}
+
+// WithService names the service that this process is, for rules that ask for
+// caller.service. By default such a rule does not match.
+func WithService(name string) Option {
+	return func(o *options) { o.service = setting{name, "WithService"} }
 }
 
 // WithLabels sets labels of the instances that the client registers, such as
@@ -133,7 +139,7 @@ func (o *options) resolverOptions(s *settings) []resolver.Option {
 	opts := []resolver.Option{
 		resolver.WithNamespace(s.home.Namespace),
 		resolver.WithGroup(s.home.Group),
-		resolver.WithCaller(s.labels),
+		resolver.WithCaller(s.caller),
 		resolver.WithDefaultVersion(s.defaultVersion),
 	}
 	for _, h := range o.hooks {

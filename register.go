@@ -48,8 +48,12 @@ func (c *Client) Register(ctx context.Context, s registry.Service, in registry.I
 }
 
 // withDefaults returns the instance with the client's weight and labels where it
-// has none of its own. The map is a new one.
+// has none of its own. The map is a new one. An instance that says nothing of its
+// state, as a literal with an address alone, is healthy and enabled.
 func (c *Client) withDefaults(in registry.Instance) registry.Instance {
+	if !in.Healthy && !in.Enabled && in.Weight == 0 {
+		in.Healthy, in.Enabled, in.Weight = true, true, registry.DefaultWeight
+	}
 	labels := maps.Clone(c.settings.labels)
 	maps.Copy(labels, in.Metadata)
 	in.Metadata = labels

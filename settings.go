@@ -23,6 +23,8 @@ type settings struct {
 	ip     netip.Addr       // zero: that of the connection to Nacos
 	weight uint32           // thousandths
 	labels map[string]string
+	// caller is what this process's rules see as caller.*: its labels and service.
+	caller map[string]string
 	// defaultVersion serves, for this consumer, where there are no rules.
 	defaultVersion string
 }
@@ -45,6 +47,10 @@ func (o *options) check() (settings, error) {
 		labels: c.labels(o.labels),
 
 		defaultVersion: c.version(o.defaultVersion),
+	}
+	s.caller = maps.Clone(s.labels)
+	if s.caller["service"] = o.service.value; o.service.value == "" {
+		delete(s.caller, "service")
 	}
 	s.nacos.Credentials = c.credentials(o.user, o.password)
 	return s, errors.Join(c.problems...)

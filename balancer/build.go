@@ -1,7 +1,11 @@
 package balancer
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/lane"
@@ -40,6 +44,7 @@ func Build(rules *config.Rules, snap *registry.Snapshot, o Options, prev *Direct
 	if b.policy == config.Hash {
 		b.policy = config.Weighted
 	}
+	b.d.there = sync.OnceValue(func() string { return census(snap) })
 	name, all := o.DefaultVersion, o.DefaultVersion == ""
 	if rules != nil {
 		name, all = rules.Default, false
@@ -238,4 +243,42 @@ func inheritEndpoints(snap *registry.Snapshot, prev *Director) []*Endpoint {
 		out[i] = &Endpoint{id: in.ID, addr: in.Addr}
 	}
 	return out
+}
+
+// maxCensus is how many versions a census names.
+const maxCensus = 20
+
+// census counts instances by version.
+func census(snap *registry.Snapshot) string {
+	type count struct{ all, usable int }
+	counts := map[string]count{}
+	for _, in := range snap.All() {
+		name := in.Version()
+		if name == "" {
+			name = "without a version"
+		}
+		if !baseline(in) {
+			name += " in lane " + in.Metadata[registry.KeyLane]
+		}
+		c := counts[name]
+		c.all++
+		if usable(in) {
+			c.usable++
+		}
+		counts[name] = c
+	}
+	var out []string
+	for i, name := range slices.Sorted(maps.Keys(counts)) {
+		if i == maxCensus {
+			out = append(out, "…")
+			break
+		}
+		c := counts[name]
+		text := fmt.Sprintf("%.64s ×%d", name, c.all)
+		if c.usable < c.all {
+			text += fmt.Sprintf(" (%d usable)", c.usable)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
 }

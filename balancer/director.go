@@ -24,6 +24,7 @@ type Director struct {
 	asked    *config.Field      // names the target while there is no document
 
 	subsets map[string]*subset // all of the above by key, for the next Build
+	there   func() string      // the versions that there are, counted when somebody asks
 }
 
 type target struct {
@@ -162,8 +163,13 @@ func (d *Director) hand(req config.Request, dec Decision, s *subset) (Decision, 
 }
 
 func (d *Director) refuse(dec Decision, err error) error {
-	return &Error{Service: d.snapshot.Service().Name, Decision: dec, Err: err}
+	return &Error{Service: d.snapshot.Service().Name, Decision: dec, Err: err, There: d.there()}
 }
+
+// Serves reports whether the default has a usable instance. If it has not,
+// requests that no rule sends elsewhere fail or are sent to unhealthy ones. There
+// says what there is.
+func (d *Director) Serves() (ok bool, there string) { return d.standard.subset != nil, d.there() }
 
 // Pick picks one of a decision's candidates that skip (nil: none) does not pass
 // over. It returns the instance's index in the director's snapshot and its

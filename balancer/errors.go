@@ -21,12 +21,23 @@ type Error struct {
 	Service  string
 	Decision Decision
 	Err      error
+	// There says which versions there are, for those who look for the reason:
+	// "v1 ×3, v2 ×1 (0 usable)".
+	There string
 }
 
 // Error names the service, the deciding rule and the target.
 func (e *Error) Error() string {
 	d := &e.Decision
-	return fmt.Sprintf("balancer: service %q: %v (via %s, rule %q, target %q)", e.Service, e.Err, d.Via, d.Rule, d.Target)
+	by := d.Via.String()
+	if d.Rule != "" {
+		by += fmt.Sprintf(" %q", d.Rule)
+	}
+	there := e.There
+	if there == "" {
+		there = "none"
+	}
+	return fmt.Sprintf("balancer: service %q: %v of target %q (by %s; there are: %s)", e.Service, e.Err, d.Target, by, there)
 }
 
 // Unwrap returns the sentinel.

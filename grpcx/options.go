@@ -19,7 +19,7 @@ type serverOptions struct {
 }
 
 // WithCarried names the metadata that travels on with a call's context, in place
-// of lane.DefaultHeaders.
+// of lane.DefaultHeaders. What lane.Carriable refuses is left out.
 func WithCarried(names ...string) ServerOption {
 	return func(o *serverOptions) { o.Carry(names) }
 }
@@ -31,7 +31,8 @@ func WithVersion(version string) ServerOption {
 }
 
 // WithLabels says the labels of this server, besides those it was given already.
-// Serve announces them; they beat the registrar's.
+// Serve announces them; they beat the registrar's. They are not what rules of
+// this process see as caller.*: give graylane.Open those.
 func WithLabels(labels map[string]string) ServerOption {
 	return func(o *serverOptions) { maps.Copy(o.Labels, labels) }
 }

@@ -24,7 +24,7 @@ func Serve(
 ) error {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("grpcx: serve %s: %w", service, err)
+		return fmt.Errorf("grpcx: serve %q: %w", service, err)
 	}
 	return ServeListener(ctx, reg, service, ln, register, opts...)
 }
@@ -49,11 +49,7 @@ func ServeListener(
 	ctx context.Context, reg registry.Registrar, service string, ln net.Listener, register func(*grpc.Server), opts ...ServerOption,
 ) error {
 	o := newServerOptions(opts)
-	err := o.Run(ctx, ln, newServer(register, o), reg, service, protocol)
-	if err != nil {
-		return fmt.Errorf("grpcx: serve %s: %w", service, err)
-	}
-	return nil
+	return o.Run(ctx, ln, newServer(register, o), reg, "grpcx", service, protocol)
 }
 
 // server is a grpc.Server as package serving leads it.

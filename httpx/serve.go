@@ -30,7 +30,7 @@ func Serve(
 ) error {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("httpx: serve %s: %w", service, err)
+		return fmt.Errorf("httpx: serve %q: %w", service, err)
 	}
 	return ServeListener(ctx, reg, service, ln, h, opts...)
 }
@@ -64,11 +64,7 @@ func ServeListener(
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetHTTP2(o.tls != nil)
 	s.http.Protocols.SetUnencryptedHTTP2(o.tls == nil)
-	err := o.Run(ctx, ln, s, reg, service, protocol)
-	if err != nil {
-		return fmt.Errorf("httpx: serve %s: %w", service, err)
-	}
-	return nil
+	return o.Run(ctx, ln, s, reg, "httpx", service, protocol)
 }
 
 // server is a serving.Server.

@@ -182,7 +182,7 @@ func TestServeFails(t *testing.T) {
 
 	t.Run("on a port that is taken", func(t *testing.T) {
 		err := httpx.Serve(t.Context(), reg, "user", taken.Addr().String(), http.NotFoundHandler())
-		require.ErrorContains(t, err, "httpx: serve user: listen tcp")
+		require.ErrorContains(t, err, `httpx: serve "user": listen tcp`)
 	})
 	t.Run("on an address that nobody can reach", func(t *testing.T) {
 		err := httpx.Serve(t.Context(), reg, "user", ":0", http.NotFoundHandler())

@@ -58,9 +58,10 @@ func WithBaggageLane(lines []string, lane string) (line string, changed bool) {
 			differs = differs || value != lane
 			continue
 		}
-		if n++; n > 1 {
+		if n > 0 {
 			b.WriteByte(',')
 		}
+		n++
 		b.WriteString(member)
 	}
 	if lane == "" {

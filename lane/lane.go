@@ -66,7 +66,8 @@ func From(ctx context.Context) string {
 
 // WithUser returns a context whose requests are made for the given user. It
 // beats the header x-user-id, and is sent on as that header, unless it is no
-// header value: more than MaxValue bytes, or control characters.
+// header value: more than MaxValue bytes, or control characters. Over gRPC, whose
+// metadata is printable ASCII, another one is not sent on.
 func WithUser(ctx context.Context, user string) context.Context {
 	c := carried{user: user}
 	if old := from(ctx); old != nil {
@@ -89,7 +90,8 @@ func User(ctx context.Context) string {
 }
 
 // WithHeader returns a context that carries a header; the name's case does not
-// matter. A value that cannot be carried, "" among them, ends its travel.
+// matter. A value that cannot be carried, "" among them, ends its travel. A name
+// that is not Carriable is never carried.
 func WithHeader(ctx context.Context, name, value string) context.Context {
 	name = strings.ToLower(name)
 	c := carried{}
@@ -97,7 +99,7 @@ func WithHeader(ctx context.Context, name, value string) context.Context {
 		c.user = old.user
 		c.headers = slices.DeleteFunc(slices.Clone(old.headers), func(p pair) bool { return p.name == name })
 	}
-	if sendable(value) {
+	if sendable(value) && Carriable(name) {
 		c.headers = append(c.headers, pair{name, value})
 	}
 	return context.WithValue(ctx, key{}, &c)
@@ -200,6 +202,27 @@ func UserOf(ctx context.Context, m Carrier) string {
 		return vs[0]
 	}
 	return ""
+}
+
+// Carriable reports whether a header of this name, in lower case, may travel: it is
+// an HTTP token, and not one of those that belong to a connection or a message
+// and not to a request's way: those of RFC 9110 section 7.6.1, the length and the
+// host, and gRPC's own.
+func Carriable(name string) bool {
+	switch name {
+	case "", "connection", "content-length", "content-type", "host", "keep-alive", "te", "trailer",
+		"transfer-encoding", "upgrade", "user-agent":
+		return false
+	}
+	if strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "grpc-") || strings.HasSuffix(name, "-bin") {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return true
 }
 
 // sendable reports whether v may be a header's value: an odd one must not make

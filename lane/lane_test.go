@@ -125,3 +125,18 @@ func FuzzExtract(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyARequestsOwnHeadersTravel(t *testing.T) {
+	for _, name := range []string{"x-tag", "x_1.~", "accept-language"} {
+		assert.True(t, lane.Carriable(name), name)
+	}
+	for _, name := range []string{
+		"", ":path", "bad name", "X-Upper", "ü", "host", "connection", "te", "content-length", "transfer-encoding",
+		"proxy-authorization", "grpc-timeout", "x-trace-bin", "a\nb",
+	} {
+		assert.False(t, lane.Carriable(name), "%q", name)
+	}
+	out := message{}
+	lane.Inject(lane.WithHeader(t.Context(), "bad name", "v"), out)
+	assert.Empty(t, out)
+}

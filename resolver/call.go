@@ -70,9 +70,9 @@ func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip,
 		return c, err
 	}
 	if !c.take(skip) {
-		return c, c.skipped()
+		err = c.skipped()
 	}
-	return c, nil
+	return c, err
 }
 
 // take picks an instance for the attempt; false if all are skipped.

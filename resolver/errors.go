@@ -21,6 +21,9 @@ var (
 	// ErrDocumentGone: a document that was in force was deleted or emptied. It
 	// stays in force.
 	ErrDocumentGone = errors.New("resolver: the document is gone, the last good one stays in force")
+	// ErrNoDefault: no usable instance is left for the requests that no rule sends
+	// elsewhere.
+	ErrNoDefault = errors.New("resolver: the default has no usable instance")
 	// ErrNoDocument: the source of documents has not answered; requests are served
 	// as if there were no document.
 	ErrNoDocument = errors.New("resolver: no answer about the document, going on without rules")

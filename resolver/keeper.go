@@ -30,6 +30,7 @@ type keeper struct {
 	answered bool          // the source has said something about the document
 	refused  string        // md5 of the document refused last
 	director *balancer.Director
+	deserted bool // the default has nobody, which was reported
 }
 
 func newKeeper(v *View) *keeper {
@@ -179,4 +180,9 @@ func (k *keeper) doc(d *config.Doc) bool {
 func (k *keeper) build() {
 	k.director = balancer.Build(k.rules, k.snapshot, k.view.resolver.options.balancer, k.director)
 	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Director: k.director, known: k.known})
+	serves, there := k.director.Serves()
+	if !serves && k.known && !k.deserted {
+		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view.key.service, there))
+	}
+	k.deserted = !serves && k.known
 }

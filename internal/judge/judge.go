@@ -69,6 +69,7 @@ func Judge(f Facts, log []Attempt) (*Report, error) {
 	courts := map[string]*court{}
 	seen := map[string]bool{}        // requests
 	decided := map[string]*Attempt{} // the first attempt of each that bound it
+	waiting := map[string]*Attempt{} // the last attempt of each that was skipped
 	for i := range log {
 		a := &log[i]
 		c := courts[a.Service]
@@ -81,7 +82,12 @@ func Judge(f Facts, log []Attempt) (*Report, error) {
 			courts[a.Service] = c
 		}
 		v := c.try(a)
-		if a.Via != "" && a.Refusal != Skipped {
+		if w := waiting[a.ID]; w != nil && a.Via != "" && v.Misrouted == "" && decided[a.ID] == nil {
+			v.Misrouted = drawnAnew(w, a)
+		}
+		if a.Refusal == Skipped {
+			waiting[a.ID] = a
+		} else if a.Via != "" {
 			if before := decided[a.ID]; before == nil {
 				decided[a.ID] = a
 				rep.Arms[Arm{a.Service, a.Rules, a.Rule, a.Target}]++
@@ -112,6 +118,16 @@ func (r *Report) add(v *Verdict) {
 	if v.Late {
 		r.Late++
 	}
+}
+
+// drawnAnew says how a request that waited because all candidates were skipped was
+// given another slot. It may follow new rules and lists, but the draw is done:
+// drawing again until a target is ready would empty the others' shares.
+func drawnAnew(a, b *Attempt) string {
+	if a.Rules != b.Rules || a.Rule != b.Rule || a.Slot == b.Slot {
+		return ""
+	}
+	return fmt.Sprintf("attempt %d was drawn anew: slot %d of rule %q, before %d", b.Number, b.Slot, b.Rule, a.Slot)
 }
 
 // decidedAnew says how a retry differs from the decision that it should keep.

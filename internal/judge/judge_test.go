@@ -255,14 +255,20 @@ func TestRetryKeepsItsDecision(t *testing.T) {
 	assert.Contains(t, rep.Convictions(1)[0], "decided anew")
 }
 
-func TestSkippedDecisionDoesNotBindTheRequest(t *testing.T) {
+func TestARequestThatWaitsKeepsItsSlot(t *testing.T) {
 	early := line(split, "", "", all(decided("rule", "ten-percent", "v2", "", 5), refusal(Skipped), func(a *Attempt) { a.Last = false }))
-	then := line(split, a1, "v1", decided("rule", "ten-percent", "v1", "", 2005))
+	same := line(split, a2, "v2", decided("rule", "ten-percent", "v2", "", 5))
+	anew := line(split, a1, "v1", decided("rule", "ten-percent", "v1", "", 2005))
 	f := facts(split)
-	rep, err := Judge(f, []Attempt{early, then})
+	rep, err := Judge(f, []Attempt{early, same})
 	require.NoError(t, err)
 	assert.Empty(t, rep.Convictions(1))
-	assert.Equal(t, map[Arm]int{{"order", f.Publications[0].Revision(), "ten-percent", "v1"}: 1}, rep.Arms)
+	assert.Equal(t, map[Arm]int{{"order", f.Publications[0].Revision(), "ten-percent", "v2"}: 1}, rep.Arms)
+
+	rep, err = Judge(f, []Attempt{early, anew})
+	require.NoError(t, err)
+	require.Len(t, rep.Convictions(1), 1)
+	assert.Contains(t, rep.Convictions(1)[0], "drawn anew")
 }
 
 func TestInstancesComeAndGo(t *testing.T) {

@@ -2,6 +2,7 @@ package serving
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -28,11 +29,14 @@ func NewOptions() Options {
 	return Options{Carried: lane.DefaultHeaders(), Labels: map[string]string{}}
 }
 
-// Carry replaces the carried headers; case does not matter.
+// Carry replaces the carried headers; case does not matter. Those that must not
+// travel are left out.
 func (o *Options) Carry(names []string) {
-	o.Carried = make([]string, len(names))
-	for i, name := range names {
-		o.Carried[i] = strings.ToLower(name)
+	o.Carried = make([]string, 0, len(names))
+	for _, name := range names {
+		if name = strings.ToLower(name); lane.Carriable(name) {
+			o.Carried = append(o.Carried, name)
+		}
 	}
 }
 
@@ -40,10 +44,20 @@ func (o *Options) Carry(names []string) {
 func (o *Options) Version() string { return o.Labels[registry.KeyVersion] }
 
 // Run is the package's Run with these options, in the registrar's own namespace
-// and group.
-func (o *Options) Run(ctx context.Context, ln net.Listener, srv Server, reg registry.Registrar, service, protocol string) error {
-	return Run(ctx, ln, srv, Config{
+// and group. All errors say which face serves what.
+func (o *Options) Run(
+	ctx context.Context, ln net.Listener, srv Server, reg registry.Registrar, face, service, protocol string,
+) error {
+	named := func(err error) error { return fmt.Errorf("%s: serve %q: %w", face, service, err) }
+	c := Config{
 		Registrar: reg, Service: registry.Service{Name: service}, Protocol: protocol, Labels: o.Labels,
-		Linger: o.Linger, DrainTimeout: o.DrainTimeout, OnError: o.OnError,
-	})
+		Linger: o.Linger, DrainTimeout: o.DrainTimeout,
+	}
+	if o.OnError != nil {
+		c.OnError = func(err error) { o.OnError(named(err)) }
+	}
+	if err := Run(ctx, ln, srv, c); err != nil {
+		return named(err)
+	}
+	return nil
 }

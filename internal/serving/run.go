@@ -53,9 +53,9 @@ func Run(ctx context.Context, ln net.Listener, srv Server, cfg Config) error {
 	<-r.served
 	switch {
 	case served != nil:
-		return fmt.Errorf("serving: %w", served)
+		return served
 	case byItself:
-		return errors.New("serving: the server ended by itself")
+		return errors.New("the server ended by itself")
 	}
 	return err
 }
@@ -78,26 +78,28 @@ func (r *run) announce(ctx context.Context, addr string) error {
 	}
 	in.Metadata[registry.KeyProtocol] = r.Protocol
 
+	patience := FirstReport
 	for ctx.Err() == nil {
-		again := time.Now().Add(ReportInterval)
-		err := r.register(ctx, in)
+		again := time.Now().Add(patience)
+		err := r.register(ctx, in, patience)
 		switch {
 		case err == nil:
 			r.srv.SetReady(true)
 			<-ctx.Done()
-		case r.registration == nil && errors.Is(err, registry.ErrInvalid):
-			return err
+		case errors.Is(err, registry.ErrInvalid):
+			return err // it would never be announced
 		case ctx.Err() == nil:
-			r.OnError(fmt.Errorf("serving: %s is not registered yet: %w", r.Service.Name, err))
+			r.OnError(fmt.Errorf("not registered yet: %w", err))
 			wait(ctx.Done(), time.Until(again))
+			patience = ReportInterval
 		}
 	}
 	return nil
 }
 
-// register registers the instance, if that has not been done, and waits one
-// ReportInterval for the registry to accept it.
-func (r *run) register(ctx context.Context, in registry.Instance) error {
+// register registers the instance, if that has not been done, and waits for the
+// registry to accept it.
+func (r *run) register(ctx context.Context, in registry.Instance, patience time.Duration) error {
 	if r.registration == nil {
 		registration, err := r.Registrar.Register(ctx, r.Service, in)
 		if err != nil {
@@ -106,7 +108,7 @@ func (r *run) register(ctx context.Context, in registry.Instance) error {
 		r.registration = registration
 		r.srv.Registered(registration.Instance())
 	}
-	ctx, cancel := context.WithTimeout(ctx, ReportInterval)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return r.registration.Ready(ctx)
 }
@@ -119,7 +121,7 @@ func (r *run) withdraw(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.WithdrawTimeout)
 	defer cancel()
 	if err := r.registration.Close(ctx); err != nil {
-		r.OnError(fmt.Errorf("serving: %s may still be registered: %w", r.Service.Name, err))
+		r.OnError(fmt.Errorf("may still be registered: %w", err))
 	}
 }
 
@@ -131,7 +133,7 @@ func (r *run) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.DrainTimeout)
 	defer cancel()
 	if err := r.srv.Drain(ctx); err != nil {
-		return fmt.Errorf("serving: requests that ran for another %s were cut off: %w", r.DrainTimeout, err)
+		return fmt.Errorf("requests that ran for another %s were cut off: %w", r.DrainTimeout, err)
 	}
 	return nil
 }

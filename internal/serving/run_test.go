@@ -226,7 +226,7 @@ func (w *world) every(t *testing.T, d time.Duration, n int, fn func()) {
 func TestRunEndsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.reg.pending, w.reg.closing, w.srv.drain = 2*time.Second, time.Second, 4*time.Second
+		w.reg.pending, w.reg.closing, w.srv.drain = 500*time.Millisecond, time.Second, 4*time.Second
 		w.cfg.Labels = map[string]string{"zone": "a"}
 
 		require.NoError(t, w.run(t, 10*time.Second))
@@ -234,7 +234,7 @@ func TestRunEndsInOrder(t *testing.T) {
 		// Serve and Register run side by side.
 		assert.ElementsMatch(t, []line{{"serve", 0}, {"register", 0}}, lines[:2])
 		assert.Equal(t, []line{
-			{"ready", 2 * time.Second},
+			{"ready", 500 * time.Millisecond},
 			{"not ready", 10 * time.Second},
 			{"withdraw", 10 * time.Second},
 			{"drain", 13 * time.Second}, // 1 s for the withdrawal, 2 s quiet
@@ -285,10 +285,11 @@ func TestRunServesWithoutTheRegistry(t *testing.T) {
 			w.reg.pending = 25 * time.Second
 			require.NoError(t, w.run(t, time.Minute))
 			assert.Equal(t, []line{
-				{"error: serving: user is not registered yet: boom", 10 * time.Second},
-				{"error: serving: user is not registered yet: boom", 20 * time.Second},
+				{"error: not registered yet: boom", time.Second},
+				{"error: not registered yet: boom", 11 * time.Second},
+				{"error: not registered yet: boom", 21 * time.Second},
 				{"ready", 25 * time.Second},
-			}, w.all()[2:5])
+			}, w.all()[2:6])
 		})
 	})
 	t.Run("a failed registration is tried again", func(t *testing.T) {
@@ -296,8 +297,8 @@ func TestRunServesWithoutTheRegistry(t *testing.T) {
 			w := newWorld()
 			w.reg.failures, w.reg.err = 2, errBoom
 			require.NoError(t, w.run(t, time.Minute))
-			assert.Contains(t, w.all(), line{"error: serving: user is not registered yet: boom", 0})
-			assert.Contains(t, w.all(), line{"ready", 20 * time.Second})
+			assert.Contains(t, w.all(), line{"error: not registered yet: boom", 0})
+			assert.Contains(t, w.all(), line{"ready", 11 * time.Second})
 		})
 	})
 	t.Run("a broken registration does not spin", func(t *testing.T) {
@@ -305,7 +306,7 @@ func TestRunServesWithoutTheRegistry(t *testing.T) {
 			w := newWorld()
 			w.reg.broken = registry.ErrClosed
 			require.NoError(t, w.run(t, 15*time.Second))
-			assert.Len(t, w.all(), 2+2+4, "two reports in 15 s")
+			assert.Len(t, w.all(), 2+3+4, "three reports in 15 s")
 			for _, l := range w.all() {
 				assert.NotEqual(t, "ready", l.what)
 			}
@@ -330,7 +331,7 @@ func TestRunServesWithoutTheRegistry(t *testing.T) {
 			w.reg.closing = time.Hour
 			require.NoError(t, w.run(t, time.Second))
 			assert.Contains(t, w.all(), line{
-				"error: serving: user may still be registered: context deadline exceeded", 3 * time.Second,
+				"error: may still be registered: context deadline exceeded", 3 * time.Second,
 			})
 			assert.Contains(t, w.all(), line{"drain", 5 * time.Second})
 		})
@@ -342,6 +343,14 @@ func TestRunFails(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld()
 			w.reg.failures, w.reg.err = 1, registry.ErrInvalid
+			require.ErrorIs(t, w.run(t, time.Hour), registry.ErrInvalid)
+			assert.Zero(t, time.Since(w.start))
+		})
+	})
+	t.Run("as soon as it turns out that the instance can never be registered", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.reg.broken = registry.ErrInvalid
 			require.ErrorIs(t, w.run(t, time.Hour), registry.ErrInvalid)
 			assert.Zero(t, time.Since(w.start))
 		})

@@ -29,9 +29,13 @@ const (
 	DefaultDrainTimeout = 10 * time.Second
 )
 
-// ReportInterval is how often a registration that is still pending is reported,
-// and how soon one that failed is tried again.
-const ReportInterval = 10 * time.Second
+const (
+	// FirstReport is how soon a registration that is still pending is reported.
+	FirstReport = time.Second
+	// ReportInterval is how often it is reported from then on, and how soon one
+	// that failed again is tried.
+	ReportInterval = 10 * time.Second
+)
 
 // Server is one protocol's server. Run calls Serve on a goroutine of its own,
 // and everything else from one goroutine, after Serve was called; Close may come
@@ -97,7 +101,7 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	var errs []error
 	if c.Registrar == nil {
-		errs = append(errs, errors.New("serving: no registrar"))
+		errs = append(errs, errors.New("no registrar"))
 	}
 	if err := c.Service.Validate(); err != nil {
 		errs = append(errs, err)
@@ -106,7 +110,7 @@ func (c Config) validate() error {
 		"quiet": c.Quiet, "withdraw timeout": c.WithdrawTimeout, "drain timeout": c.DrainTimeout,
 	} {
 		if d < 0 {
-			errs = append(errs, fmt.Errorf("serving: negative %s %s", name, d))
+			errs = append(errs, fmt.Errorf("negative %s %s", name, d))
 		}
 	}
 	return errors.Join(errs...)
