@@ -4,7 +4,7 @@
 
 GO            ?= go
 GOLANGCI      := bin/golangci-lint-v2.15.0
-MODULES       := . integration
+MODULES       := . integration examples/gin
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 20s
 
@@ -14,7 +14,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart integration budget bench fuzz cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart demo gin integration budget bench fuzz cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -36,6 +36,12 @@ fmt: $(GOLANGCI) ## gofumpt and goimports
 quickstart: ## the README's first command
 	$(GO) run ./examples/quickstart
 
+demo: ## docker-compose.yml without Docker, until Ctrl-C; NACOS_ADDR=host:port takes a Nacos that runs
+	cd integration && $(GO) run ./cmd/demo
+
+gin: ## the example in a module of its own
+	cd examples/gin && $(GO) test ./...
+
 integration: ## the same scripts on a real Nacos and on nacostest
 ifeq ($(NACOS_MISSING),)
 	cd integration && $(GO) test -v -count=1 -timeout 30m ./...
@@ -46,7 +52,7 @@ else
 endif
 
 budget: ## modules and size that a minimal consumer links
-	$(GO) test -v -count=1 -run Budget ./internal/deptest
+	BUDGET=1 $(GO) test -v -count=1 -run Budget ./internal/deptest
 
 bench: ## benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
@@ -65,7 +71,7 @@ cover: ## coverage over all packages, as cover.out
 tidy-check: ## go.mod and go.sum are what go mod tidy would write
 	@for dir in $(MODULES); do (cd $$dir && $(GO) mod tidy -diff) || exit 1; done
 
-check: quickstart test race lint tidy-check budget integration ## everything
+check: quickstart test race lint tidy-check budget gin integration ## everything
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
