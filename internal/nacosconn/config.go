@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,10 @@ const (
 type Config struct {
 	// Servers are the servers of one Nacos cluster as "host:port" of their HTTP
 	// API; gRPC is at port + 1000. Without a port it is 8848. At least one,
-	// at most MaxServers.
+	// at most MaxServers. There is no connection to any other, whatever a server
+	// says: one that sends us to another server is obeyed if that is listed here,
+	// by its address or by a name that resolves to it. Otherwise, and so for a
+	// cluster that is listed as one address, we go to the next of the list.
 	Servers []string
 	// Namespace is the ID of the Nacos namespace; "" is "public".
 	Namespace string
@@ -50,11 +54,20 @@ func (c Config) Validate() error {
 // server is one server of the cluster.
 type server struct {
 	host string
-	port int // HTTP
+	port int        // HTTP
+	ip   netip.Addr // the only address of host to dial; invalid: any
 }
 
 func (s server) http() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 func (s server) grpc() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port+grpcOffset)) }
+
+// dial is the address of the gRPC port to connect to.
+func (s server) dial() string {
+	if s.ip.IsValid() {
+		s.host = s.ip.String()
+	}
+	return s.grpc()
+}
 
 func parseServer(addr string) (server, error) {
 	if strings.Contains(addr, "/") {
@@ -72,7 +85,7 @@ func parseServer(addr string) (server, error) {
 		return server{}, fmt.Errorf("nacos server %q: want host:port with a port from 1 to %d, since gRPC is at port + %d",
 			addr, 65535-grpcOffset, grpcOffset)
 	}
-	return server{host, port}, nil
+	return server{host: host, port: port}, nil
 }
 
 // checked returns the servers and a copy of the config that nobody else can

@@ -105,7 +105,7 @@ func silentServer(t *testing.T) string {
 
 // httpAddr is the server whose gRPC port is the given one.
 func httpAddr(grpcPort int) string {
-	return server{"127.0.0.1", grpcPort - grpcOffset}.http()
+	return server{host: "127.0.0.1", port: grpcPort - grpcOffset}.http()
 }
 
 // deadAddr is a server that refuses connections.

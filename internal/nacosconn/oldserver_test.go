@@ -22,6 +22,7 @@ type oldServer struct {
 	auto.UnimplementedBiRequestStreamServer
 	refusals  int64 // health checks that find the connection unknown
 	forbidden int64 // other requests that are forbidden
+	setups    atomic.Int64
 	checks    atomic.Int64
 	others    atomic.Int64
 	token     atomic.Value    // the last request's
@@ -72,6 +73,7 @@ func (o *oldServer) RequestBiStream(s auto.BiRequestStream_RequestBiStreamServer
 	if _, err := s.Recv(); err != nil {
 		return err
 	}
+	o.setups.Add(1)
 	for _, p := range o.asks {
 		if err := s.Send(p); err != nil {
 			return err

@@ -165,11 +165,10 @@ func (s *Session) reason() error {
 func (s *Session) run(ctx context.Context) {
 	defer s.swap(nil)
 	var (
-		backoff Backoff
-		next    = rand.IntN(len(s.servers)) // spreads the clients over the cluster
-		to      = s.servers[next]
-		old     *Conn // to be closed soon; its server wanted to be rid of us
-		tried   int   // servers in a row that failed
+		wait  pace
+		to    = s.servers[rand.IntN(len(s.servers))] // spreads the clients over the cluster
+		old   *Conn                                  // to be closed soon; its server wanted to be rid of us
+		tried int                                    // servers in a row that failed
 	)
 	for ctx.Err() == nil {
 		conn, err := s.connect(ctx, to)
@@ -178,38 +177,58 @@ func (s *Session) run(ctx context.Context) {
 				break
 			}
 			s.failed(to, err)
-			next = (next + 1) % len(s.servers)
-			to = s.servers[next]
+			to = s.after(to)
 			tried++
 			if tried%len(s.servers) == 0 {
-				Pause(ctx, nil, backoff.Next())
+				Pause(ctx, nil, wait.failed())
 			}
 			continue
 		}
 		tried = 0
-		backoff.Reset()
 		s.swap(conn)
+		since := time.Now()
 		wanted := s.watch(ctx, conn, old)
 		old = nil
-		next = (next + 1) % len(s.servers)
-		to = s.servers[next]
+		to = s.after(to)
 		if wanted != nil {
 			old = conn // stays current until there is another
-			if *wanted != (server{}) {
-				to = *wanted
-			}
+			to = s.follow(ctx, conn, *wanted, to)
+			Pause(ctx, nil, wait.reset(time.Since(since)))
 			continue
 		}
 		s.swap(nil)
 		conn.close()
 		if ctx.Err() == nil {
 			s.failed(conn.server, conn.err)
-			Pause(ctx, nil, backoff.Next())
+			Pause(ctx, nil, wait.lost(time.Since(since)))
 		}
 	}
 	if old != nil {
 		old.close()
 	}
+}
+
+// after is the server that follows one of ours in the list.
+func (s *Session) after(one server) server {
+	one.ip = netip.Addr{}
+	return s.servers[(slices.Index(s.servers, one)+1)%len(s.servers)]
+}
+
+// follow is where to go when the server wants to be rid of us: to the one that it
+// names if that is one of ours, else to next. Whoever is followed learns the
+// credentials and says what exists, so the servers of the config are the only
+// ones, as they are for other clients of Nacos. A cluster behind one address is
+// entered through that address again, which chooses the node.
+func (s *Session) follow(ctx context.Context, from *Conn, named, next server) server {
+	if named == (server{}) {
+		return next
+	}
+	to, err := find(ctx, s.servers, named)
+	if err != nil {
+		s.report(from.server.failure(err))
+		return next
+	}
+	return to
 }
 
 // watch looks after conn until it is lost or ctx ends, and closes old, if any,

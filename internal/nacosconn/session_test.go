@@ -162,29 +162,6 @@ func TestConnectionThatTheServerForgotIsReplaced(t *testing.T) {
 	assert.NotSame(t, c, connected(t, s))
 }
 
-func TestResetMovesToTheNamedServerBeforeTheOldConnectionEnds(t *testing.T) {
-	a, b, c := nacostest.Run(t), nacostest.Run(t), nacostest.Run(t)
-	s := open(t, Config{Servers: []string{a.Addr()}}, ModuleNaming, Handler{})
-	old := connected(t, s)
-	require.True(t, a.Reset(a.Connections()[0].ID, c.Addr()))
-	require.Eventually(t, func() bool {
-		now, _ := s.Current()
-		assert.NotNil(t, now, "there is always a connection")
-		return now != old && now.server.grpc() == c.GRPCAddr()
-	}, patience, time.Millisecond)
-	select {
-	case <-old.Lost():
-		assert.Fail(t, "the old connection has no grace")
-	default:
-	}
-	awaitLost(t, old, patience)
-	assert.Empty(t, b.Connections())
-	require.Eventually(t, func() bool { return len(a.Connections()) == 0 }, patience, time.Millisecond)
-
-	require.True(t, c.Reset(c.Connections()[0].ID, ""))
-	require.Eventually(t, func() bool { return len(a.Connections()) == 1 }, patience, time.Millisecond, "to any of the list")
-}
-
 func TestSetupThatIsNeverAcknowledgedFails(t *testing.T) {
 	t.Parallel()
 	var seen errorsOf

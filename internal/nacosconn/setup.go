@@ -43,7 +43,7 @@ func (*healthAnswer) typeName() string { return "HealthCheckResponse" }
 func (s *Session) connect(ctx context.Context, to server) (*Conn, error) {
 	dialing, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
-	socket, err := (&net.Dialer{}).DialContext(dialing, "tcp", to.grpc())
+	socket, err := (&net.Dialer{}).DialContext(dialing, "tcp", to.dial())
 	if err != nil {
 		return nil, &connError{to, err}
 	}

@@ -29,10 +29,10 @@ func TestPushesAreRead(t *testing.T) {
 
 	p, err = decodePush(typeReset, []byte(`{"requestId":"9","serverIp":"10.0.0.1","serverPort":"8848"}`))
 	require.NoError(t, err)
-	assert.Equal(t, &server{"10.0.0.1", 8848}, p.reset)
+	assert.Equal(t, &server{host: "10.0.0.1", port: 8848}, p.reset)
 	p, err = decodePush(typeReset, []byte(`{"serverIp":"::1","serverPort":"8848"}`))
 	require.NoError(t, err)
-	assert.Equal(t, &server{"::1", 8848}, p.reset)
+	assert.Equal(t, &server{host: "::1", port: 8848}, p.reset)
 	p, err = decodePush(typeReset, []byte(`{"serverIp":null}`))
 	require.NoError(t, err)
 	assert.Equal(t, &server{}, p.reset)
