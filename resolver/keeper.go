@@ -157,12 +157,13 @@ func (k *keeper) doc(d *config.Doc) bool {
 	k.answered = true
 	switch {
 	case d.State == config.Absent:
-		if k.rules != nil {
+		if k.rules != nil && k.view.resolver.complain(k.view.key.service, "gone") {
 			k.report(fmt.Errorf("%w: %s", ErrDocumentGone, k.dataID()))
 		}
 		return first
 	case k.rules != nil && d.MD5 == k.rules.MD5:
 		k.refused = ""
+		k.view.resolver.complain(k.view.key.service, "")
 		return first
 	case d.MD5 == k.refused:
 		return first
@@ -170,10 +171,13 @@ func (k *keeper) doc(d *config.Doc) bool {
 	rules, problems := config.ParseRules(k.dataID(), k.view.key.service.Name, d.Content)
 	if rules == nil {
 		k.refused = d.MD5
-		k.report(&RefusedError{DataID: k.dataID(), MD5: d.MD5, Problems: problems})
+		if k.view.resolver.complain(k.view.key.service, d.MD5) {
+			k.report(&RefusedError{DataID: k.dataID(), MD5: d.MD5, Problems: problems})
+		}
 		return first
 	}
 	k.rules, k.refused = rules, ""
+	k.view.resolver.complain(k.view.key.service, "")
 	return true
 }
 
@@ -182,7 +186,7 @@ func (k *keeper) build() {
 	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Director: k.director, known: k.known})
 	serves, there := k.director.Serves()
 	if !serves && k.known && !k.deserted {
-		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view.key.service, there))
+		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, there))
 	}
 	k.deserted = !serves && k.known
 }

@@ -28,6 +28,9 @@ type Resolver struct {
 	mu     sync.Mutex
 	views  map[viewKey]*View
 	closed bool
+	// complaints holds what was said last about a service's document: a service
+	// may have a view for each protocol, and they find the same.
+	complaints map[registry.Service]string
 }
 
 type viewKey struct {
@@ -47,7 +50,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	return &Resolver{
 		watcher: w, source: src, options: o,
 		ctx: ctx, cancel: cancel,
-		views: map[viewKey]*View{},
+		views: map[viewKey]*View{}, complaints: map[registry.Service]string{},
 	}, nil
 }
 
@@ -95,11 +98,24 @@ func (r *Resolver) release(v *View) {
 	last := v.refs == 0 && r.views[v.key] == v
 	if last {
 		delete(r.views, v.key)
+		delete(r.complaints, v.key.service)
 	}
 	r.mu.Unlock()
 	if last {
 		v.cancel(ErrClosed)
 	}
+}
+
+// complain notes what is wrong with a service's document, "" for nothing, and
+// reports whether that has not been said yet.
+func (r *Resolver) complain(s registry.Service, what string) (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news = what != "" && r.complaints[s] != what
+	if r.complaints[s] = what; what == "" {
+		delete(r.complaints, s)
+	}
+	return news
 }
 
 // Close ends all watches, waits for every goroutine, and fails later calls with

@@ -699,3 +699,42 @@ func TestADefaultWithoutInstancesIsReportedOnce(t *testing.T) {
 		assert.Len(t, log.all(), 2, "once each time")
 	})
 }
+
+func TestADocumentIsComplainedAboutOncePerService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, log := memory.New(), &errorLog{}
+		docs := make(chan config.Doc)
+		src := sourceFunc(func(ctx context.Context, _ string, fn func(config.Doc)) error {
+			for {
+				select {
+				case d := <-docs:
+					fn(d)
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+		})
+		r, err := New(reg, src, WithHooks(log.hooks()))
+		require.NoError(t, err)
+		defer r.Close()
+		for _, protocol := range []string{"http", "grpc"} {
+			_, err := r.View(order, protocol)
+			require.NoError(t, err)
+		}
+		say := func(text string) {
+			for range 2 { // each view has a watch of its own
+				docs <- config.NewDoc([]byte(text))
+				synctest.Wait()
+			}
+		}
+		reg.Set(order, instance("10.0.0.1:1", "v1"))
+		say(toV1)
+		say("gray: v9")
+		assert.Len(t, log.all(), 1)
+		say(toV1)
+		say("gray: v9")
+		assert.Len(t, log.all(), 2, "again, after it was good")
+		say("")
+		assert.Len(t, log.all(), 3)
+	})
+}

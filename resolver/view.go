@@ -69,6 +69,14 @@ func (v *View) Service() registry.Service { return v.key.service }
 // Protocol returns which instances the view holds: "http", "grpc", or "" for all.
 func (v *View) Protocol() string { return v.key.protocol }
 
+// String returns the service, and the protocol if the view is of one.
+func (v *View) String() string {
+	if v.key.protocol == "" {
+		return v.key.service.String()
+	}
+	return v.key.service.String() + " over " + v.key.protocol
+}
+
 // State returns the state in force, nil before the first one and after Close.
 func (v *View) State() *State { return v.state.Load() }
 

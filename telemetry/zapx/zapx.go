@@ -15,7 +15,7 @@ import (
 func Hooks(logger *zap.Logger) resolver.Hooks {
 	return resolver.Hooks{
 		OnUpdate: func(v *resolver.View, s *resolver.State) {
-			fields := append(make([]zap.Field, 0, 5), service(v.Service()),
+			fields := append(make([]zap.Field, 0, 6), service(v.Service()), zap.String("protocol", v.Protocol()),
 				zap.Uint64("revision", s.Snapshot.Revision()), zap.Int("instances", s.Snapshot.Len()))
 			if s.Rules != nil {
 				fields = append(fields, zap.String("rules_md5", s.Rules.MD5), zap.Bool("rules_enabled", s.Rules.Enabled))
@@ -25,7 +25,7 @@ func Hooks(logger *zap.Logger) resolver.Hooks {
 		OnError: func(s registry.Service, err error) {
 			var refused *resolver.RefusedError
 			if !errors.As(err, &refused) {
-				logger.Warn("service failed", service(s), zap.Error(err))
+				logger.Warn("discovery problem", service(s), zap.Error(err))
 				return
 			}
 			problems := make([]string, len(refused.Problems))

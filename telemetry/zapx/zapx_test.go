@@ -89,5 +89,5 @@ func ExampleHooks() {
 	logger := zap.NewExample()
 	zapx.Hooks(logger).OnError(
 		registry.Service{Namespace: "public", Group: "DEFAULT_GROUP", Name: "user"}, errors.New("watch ended"))
-	// Output: {"level":"warn","msg":"service failed","service":"public/DEFAULT_GROUP/user","error":"watch ended"}
+	// Output: {"level":"warn","msg":"discovery problem","service":"public/DEFAULT_GROUP/user","error":"watch ended"}
 }
