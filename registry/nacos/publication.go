@@ -188,7 +188,12 @@ func (p *publication) rest(ctx context.Context, conn *nacosconn.Conn, changed <-
 	}
 }
 
-// verify reads the list; if an instance is missing, the set is sent again.
+// verify reads the list; if an instance is missing, the set is sent again. But
+// one that an operator has disabled in the console is never listed either, and
+// nothing tells it from one that the server forgot. So an instance is sent again
+// once, and after that only if it has been listed in between, has changed, or the
+// connection is another: each time costs every subscriber a push, and it changes
+// nothing for one that is disabled.
 func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) {
 	info, err := conn.Query(ctx, p.service.Group, p.service.Name)
 	if err != nil {
@@ -206,10 +211,19 @@ func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.members {
-		// What is disabled, here or by an operator, is never listed.
-		if r.instance.Enabled && !listed[r.instance.ID] {
+		now := attempt{conn, r.since}
+		switch {
+		case listed[r.instance.ID]:
+			r.resent = attempt{}
+		case r.instance.Enabled && r.resent != now: // what we have disabled is not listed
+			r.resent = now
 			p.accepted = 0
-			return
 		}
 	}
+}
+
+// attempt is an instance, as it was in a revision, sent over a connection.
+type attempt struct {
+	conn     *nacosconn.Conn
+	revision uint64
 }

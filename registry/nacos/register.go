@@ -55,8 +55,9 @@ type registration struct {
 
 	// Guarded by the publication's mu.
 	instance registry.Instance
-	since    uint64 // the revision of the desired set that holds it as it is
-	closed   bool   // it is no longer in the desired set
+	since    uint64  // the revision of the desired set that holds it as it is
+	closed   bool    // it is no longer in the desired set
+	resent   attempt // the last that was made because it was not listed
 }
 
 // Instance implements [registry.Registration].

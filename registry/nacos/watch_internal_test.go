@@ -95,3 +95,56 @@ func TestInstanceThatTheServerForgotIsAnnouncedAgain(t *testing.T) {
 	p.verify(t.Context(), conn)
 	assert.Equal(t, registry.Registered, r.State())
 }
+
+func TestInstanceThatAnOperatorDisabledIsSentAgainOnce(t *testing.T) {
+	srv := nacostest.Run(t)
+	c, err := New(Config{Servers: []string{srv.Addr()}})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, c.Close()) }()
+	s, err := c.service(registry.Service{Name: "user"})
+	require.NoError(t, err)
+	p := newPublication(c, s)
+	r, err := p.add(registry.NewInstance("10.0.0.1:80"))
+	require.NoError(t, err)
+
+	// sent counts how often the set is sent in ten looks at the list.
+	sent := func(conn *nacosconn.Conn) int {
+		n := 0
+		for range 10 {
+			if set, revision, behind := p.desired(conn); behind {
+				require.NoError(t, conn.Register(t.Context(), s.Group, s.Name, set))
+				p.outcome(conn, revision, nil)
+				n++
+			}
+			p.verify(t.Context(), conn)
+		}
+		return n
+	}
+	operator := func(enabled bool) {
+		in := nacostest.NewInstance("10.0.0.1", 80, nil)
+		in.Enabled = enabled
+		require.True(t, srv.Edit(s, in))
+	}
+	conn, err := c.session.Conn(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 1, sent(conn), "it is listed")
+	operator(false)
+	assert.Equal(t, 1, sent(conn))
+	assert.Equal(t, registry.Registered, r.State())
+	operator(true)
+	assert.Zero(t, sent(conn))
+	operator(false)
+	assert.Equal(t, 1, sent(conn), "it was listed in between")
+
+	p.mu.Lock()
+	r.since = p.desire()
+	p.mu.Unlock()
+	assert.Equal(t, 2, sent(conn), "it is another one now")
+
+	require.True(t, srv.Disconnect(srv.Connections()[0].ID))
+	<-conn.Lost()
+	conn, err = c.session.Conn(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2, sent(conn), "the connection is another one")
+	assert.Equal(t, registry.Registered, r.State())
+}
