@@ -96,6 +96,9 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 //	nacos 127.0.0.1:9848: connection refused (gRPC port = HTTP port + 1000)
 func (c *Client) Ready(ctx context.Context) error { return closed(c.session.Ready(ctx)) }
 
+// Reason returns why the client is not connected, nil if it is.
+func (c *Client) Reason() error { return c.session.Reason() }
+
 // LocalAddr returns the local address of the connection to Nacos, or of the last
 // one; false before the first.
 func (c *Client) LocalAddr() (netip.Addr, bool) { return c.session.LocalAddr() }

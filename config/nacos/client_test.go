@@ -122,6 +122,7 @@ func TestClientIsNotReadyWithoutAServer(t *testing.T) {
 	require.Eventually(t, func() bool { return f.count("127.0.0.1:1001: connection refused") == 1 }, patience, time.Millisecond)
 	require.ErrorContains(t, c.Ready(within(t, time.Millisecond)),
 		"nacos 127.0.0.1:1001: connection refused (gRPC port = HTTP port + 1000)")
+	require.EqualError(t, c.Reason(), "nacos 127.0.0.1:1001: connection refused (gRPC port = HTTP port + 1000)")
 	require.ErrorContains(t, c.Publish(within(t, time.Millisecond), id, []byte("x"), ""), "connection refused")
 	_, ok := c.LocalAddr()
 	assert.False(t, ok)
@@ -129,6 +130,12 @@ func TestClientIsNotReadyWithoutAServer(t *testing.T) {
 	require.ErrorIs(t, c.Ready(t.Context()), confignacos.ErrClosed)
 	require.ErrorIs(t, c.Watch(t.Context(), id, func(config.Doc) {}), confignacos.ErrClosed)
 	require.ErrorIs(t, c.Publish(t.Context(), id, []byte("x"), ""), confignacos.ErrClosed)
+}
+
+func TestConnectedClientHasNoReasonNotToBe(t *testing.T) {
+	c, _ := newClient(t, nacostest.Run(t).Addr())
+	require.NoError(t, c.Ready(within(t, patience)))
+	require.NoError(t, c.Reason())
 }
 
 func TestPlainServerIsNotTakenForTLS(t *testing.T) {
