@@ -5,5 +5,7 @@
 // a split a key lies. A [Source] brings documents, a [Publisher] writes them;
 // config/nacos and config/file implement them.
 //
+// docs/rule-language.md is the language's specification.
+//
 // The package is pure: no network, no files, no goroutine, no clock.
 package config

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/graylane/graylane/internal/hello"
 	"github.com/graylane/graylane/internal/judge"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
 
@@ -49,7 +51,11 @@ const (
 )
 
 func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
-	client, err := graylane.Open(ctx, graylane.WithServers(s.addr), graylane.WithHooks(s.recorder.Hooks()))
+	complain := resolver.Hooks{OnError: func(_ registry.Service, err error) {
+		fmt.Printf("\n!  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n   "))
+	}}
+	client, err := graylane.Open(ctx, graylane.WithServers(s.addr),
+		graylane.WithHooks(s.recorder.Hooks()), graylane.WithHooks(complain))
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (s *stage) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if err := s.operator.remove(ctx); err != nil {
-		fmt.Println("quickstart: the rule documents may be left in Nacos:", err)
+	if err := s.operator.remove(ctx); err != nil && s.consumer != nil {
+		fmt.Println("quickstart: the rule document may be left in Nacos:", err)
 	}
 }

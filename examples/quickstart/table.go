@@ -13,23 +13,35 @@ import (
 
 const barWidth = 30
 
+// failed stands for a version where there was no answer.
+const failed = "failed"
+
 // blocks draw the versions.
-var blocks = map[string]string{"v1": "█", "v2": "▒", "v3": "░"} //nolint:gochecknoglobals // a constant
+var blocks = map[string]string{"v1": "█", "v2": "▒", "v3": "░", failed: "x"} //nolint:gochecknoglobals // a constant
 
 // printTable prints who served what: a row for each kind of request, with a bar
 // and the numbers of the versions that answered.
 func printTable(log []judge.Attempt) {
 	counts := map[string]map[string]int{}
+	failure := ""
 	for i := range log {
-		r := row(&log[i])
+		a := &log[i]
+		r := row(a)
 		if counts[r] == nil {
 			counts[r] = map[string]int{}
 		}
-		counts[r][log[i].Version]++
+		version := a.Version
+		if a.Error != "" {
+			version, failure = failed, a.Error
+		}
+		counts[r][version]++
 	}
 	for _, r := range slices.Sorted(maps.Keys(counts)) {
 		_, label, _ := strings.Cut(r, " ")
 		fmt.Printf("   %-26s %s\n", label, bar(counts[r]))
+	}
+	if failure != "" {
+		fmt.Printf("   the last failure: %s\n", failure)
 	}
 }
 
@@ -74,7 +86,12 @@ func printFollowed(p *judge.Publication, log []judge.Attempt) {
 	fmt.Print("   first request under the new rules, after the publish's answer:")
 	for _, protocol := range []string{"http", "grpc"} {
 		of := slices.DeleteFunc(slices.Clone(log), func(a judge.Attempt) bool { return a.Protocol != protocol })
-		if took, ok := p.Followed(of); ok {
+		took, ok := p.Followed(of)
+		switch {
+		case !ok:
+		case took < 0:
+			fmt.Printf("  %s before it", protocol)
+		default:
 			fmt.Printf("  %s %s", protocol, took.Round(100*time.Microsecond))
 		}
 	}
