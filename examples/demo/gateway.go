@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"net/http"
-	"net/http/httputil"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/graylane/graylane"
@@ -15,24 +12,14 @@ import (
 // runGateway is the way in, until ctx ends: /NAME/… goes to the service NAME.
 //
 // It believes x-gray-lane and x-gray-version of whoever asks, so that you can try
-// them with curl.
+// them with curl. One that faces the world is an httpx.Edge.
 func runGateway(ctx context.Context, gl *graylane.Client) error {
-	services := strings.Split(os.Getenv("SERVICES"), ",")
+	services := map[string]string{}
+	for name := range strings.SplitSeq(os.Getenv("SERVICES"), ",") {
+		services["/"+name] = name
+	}
 	transport := httpx.NewTransport(gl.Resolver())
 	defer transport.Close()
-	proxy := &httputil.ReverseProxy{
-		Transport: transport,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			name, path, _ := strings.Cut(strings.TrimPrefix(r.In.URL.Path, "/"), "/")
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.URL.Path = "http", name, "/"+path
-		},
-	}
-	return httpx.Serve(ctx, gl, "gateway", os.Getenv("HTTP_ADDR"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		if !slices.Contains(services, name) {
-			http.NotFound(w, r)
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	}))
+	gateway := httpx.NewGateway(transport, httpx.ByPath(services))
+	return httpx.Serve(ctx, gl, "gateway", os.Getenv("HTTP_ADDR"), gateway)
 }

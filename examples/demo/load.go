@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -100,7 +99,8 @@ func (c *counts) add(kind int, a answer) {
 	defer c.mu.Unlock()
 	s := &c.byKind[kind]
 	if a.err != nil {
-		if s.failed++; s.failed == 1 && !errors.Is(a.err, context.Canceled) {
+		s.failed++
+		if s.failed == 1 {
 			log.Print("demo: ", a.err) // one for each report says enough
 		}
 		return

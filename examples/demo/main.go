@@ -36,12 +36,13 @@ func main() {
 	health := flag.Bool("healthcheck", false, "ask whether the process of this environment is ready")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	role := run
 	if *health {
 		role = healthcheck
 	}
-	if err := role(ctx, os.Getenv("ROLE")); err != nil {
+	err := role(ctx, os.Getenv("ROLE"))
+	stop()
+	if err != nil {
 		log.Fatal("demo: ", err)
 	}
 }
@@ -82,11 +83,11 @@ func healthcheck(ctx context.Context, _ string) error {
 	if err != nil {
 		return fmt.Errorf("HTTP_ADDR: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+httpx.HealthPath, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+httpx.HealthPath, http.NoBody) //nolint:gosec // the process's own port
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:gosec // as above
 	if err != nil {
 		return err
 	}

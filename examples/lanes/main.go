@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -50,9 +49,11 @@ func run(ctx context.Context, out io.Writer) error {
 		serve      func(context.Context, *graylane.Client, string) error
 		name, lane string
 	}{
-		{order, "order", ""}, {order, "order", canary},
+		{order, "order", ""},
+		{order, "order", canary},
 		{user, "user", ""},
-		{stock, "stock", ""}, {stock, "stock", canary},
+		{stock, "stock", ""},
+		{stock, "stock", canary},
 	} {
 		providers.Go(func() {
 			if err := provide(ctx, nacos.Addr, p.lane, func(gl *graylane.Client) error {
@@ -104,19 +105,4 @@ func visit(ctx context.Context, nacos string, out io.Writer) error {
 		fmt.Fprintf(out, "%-12s %s\n", v.name, who)
 	}
 	return nil
-}
-
-// get returns what a URL answers.
-func get(ctx context.Context, client *http.Client, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return string(body), err
 }

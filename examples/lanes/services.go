@@ -59,3 +59,18 @@ func stock(ctx context.Context, gl *graylane.Client, self string) error {
 		_, _ = io.WriteString(w, self)
 	}))
 }
+
+// get returns what a URL answers.
+func get(ctx context.Context, client *http.Client, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}

@@ -61,27 +61,33 @@ func TestChecksFindWhatIsWrong(t *testing.T) {
 	}{
 		"a port twice": {
 			func(p *types.Project) { p.Services["gateway"].Ports[0].Published = "8080" },
-			portClashes, []string{"gateway and nacos both publish 8080"},
+			portClashes,
+			[]string{"gateway and nacos both publish 8080"},
 		},
 		"a port for everybody": {
 			func(p *types.Project) { p.Services["gateway"].Ports[0].HostIP = "" },
-			portClashes, []string{"gateway publishes 8000 beyond loopback"},
+			portClashes,
+			[]string{"gateway publishes 8000 beyond loopback"},
 		},
 		"gRPC somewhere else": {
 			func(p *types.Project) { p.Services["nacos2"].Ports[1].Published = "9868" },
-			grpcPorts, []string{"nacos2: HTTP is at 8858, gRPC at 9868"},
+			grpcPorts,
+			[]string{"nacos2: HTTP is at 8858, gRPC at 9868"},
 		},
 		"a short token": {
 			set("nacos3", "NACOS_AUTH_TOKEN", "c2hvcnQ="),
-			nacosVariables, []string{"nacos3: NACOS_AUTH_TOKEN is not the Base64 of 32 bytes or more"},
+			nacosVariables,
+			[]string{"nacos3: NACOS_AUTH_TOKEN is not the Base64 of 32 bytes or more"},
 		},
 		"no identity": {
 			set("nacos", "NACOS_AUTH_IDENTITY_KEY", ""),
-			nacosVariables, []string{"nacos: NACOS_AUTH_IDENTITY_KEY is missing"},
+			nacosVariables,
+			[]string{"nacos: NACOS_AUTH_IDENTITY_KEY is missing"},
 		},
 		"a node that nobody knows": {
 			set("order-v1", "NACOS_ADDR", "nacos:8848"),
-			nacosVariables, []string{`order-v1: NACOS_ADDR="nacos:8848": want [nacos:8848 nacos2:8848 nacos3:8848]`},
+			nacosVariables,
+			[]string{`order-v1: NACOS_ADDR="nacos:8848": want [nacos:8848 nacos2:8848 nacos3:8848]`},
 		},
 		"the latest image": {
 			func(p *types.Project) {
@@ -89,15 +95,18 @@ func TestChecksFindWhatIsWrong(t *testing.T) {
 				s.Image = "nacos/nacos-server:latest"
 				p.Services["nacos"] = s
 			},
-			images, []string{"nacos: image nacos/nacos-server:latest is not pinned"},
+			images,
+			[]string{"nacos: image nacos/nacos-server:latest is not pinned"},
 		},
 		"an unknown argument": {
 			func(p *types.Project) { p.Services["load"].Build.Args["PROGRAM"] = nil },
-			buildArgs, []string{"load: the Dockerfile has no ARG PROGRAM"},
+			buildArgs,
+			[]string{"load: the Dockerfile has no ARG PROGRAM"},
 		},
 		"a misspelt variable": {
 			set("user-v1", "SERVICE_VERSON", "v1"),
-			variables, []string{"user-v1: nobody reads SERVICE_VERSON"},
+			variables,
+			[]string{"user-v1: nobody reads SERVICE_VERSON"},
 		},
 	}
 	for name, tt := range tests {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -63,9 +62,13 @@ func (s *shop) tally(n int, header ...string) map[string]int {
 // answer to the publish.
 func (s *shop) publish(service, doc string, n int, wanted func(path string) bool) time.Duration {
 	s.t.Helper()
-	resp, err := s.client.PostForm("http://"+s.console+"/v3/console/cs/config", url.Values{
+	form := url.Values{
 		"dataId": {"gray." + service + ".yaml"}, "groupName": {"GRAY"}, "namespaceId": {"public"}, "type": {"yaml"}, "content": {doc},
-	})
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://"+s.console+"/v3/console/cs/config", strings.NewReader(form.Encode()))
+	require.NoError(s.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := s.client.Do(req)
 	require.NoError(s.t, err)
 	defer resp.Body.Close()
 	var answer struct{ Code int }
@@ -178,7 +181,7 @@ func checkLoad(t *testing.T, lines []string) {
 	t.Helper()
 	require.NotEmpty(t, lines, "the load has printed nothing")
 	for _, line := range lines {
-		assert.Regexp(t, regexp.MustCompile(`^(anyone|x-gray-version: v2|x-gray-lane: canary) +order v.*\([0-9]+ answered, 0 failed\)$`), line)
+		assert.Regexp(t, `^(anyone|x-gray-version: v2|x-gray-lane: canary) +order v.*\([0-9]+ answered, 0 failed\)$`, line)
 	}
 	assert.Regexp(t, `order v3 100%   user v.*stock v3 100%`, strings.Join(lines, "\n"))
 	t.Logf("FIGURE the load's first lines:\n%s", strings.Join(lines[:min(3, len(lines))], "\n"))

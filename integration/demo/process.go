@@ -26,7 +26,7 @@ type process struct {
 // goes to say.
 func launch(app, name string, env []string, s types.ServiceConfig, say func(service, line string)) (*process, error) {
 	out, in := io.Pipe()
-	p := &process{cmd: exec.Command(app), done: make(chan struct{})} //nolint:gosec,noctx // our own program; Close ends it in good order
+	p := &process{cmd: exec.Command(app), done: make(chan struct{})} //nolint:noctx // our own program; Close ends it in good order
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, in, in
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: the order of the end is ours
 	if h := s.HealthCheck; h != nil && !h.Disable && len(h.Test) > 2 && h.Test[0] == "CMD" {

@@ -129,7 +129,7 @@ func (d *Demo) start(ctx context.Context, name string, s types.ServiceConfig) er
 }
 
 // listens finds the port, with its colon, that a service listens at.
-var listens = regexp.MustCompile(`^:[0-9]+$`)
+var listens = regexp.MustCompile(`^:\d+$`)
 
 // place chooses an address for each port of each service.
 func (d *Demo) place(ctx context.Context, o Options) error {

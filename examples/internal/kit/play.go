@@ -58,7 +58,8 @@ func Until(ctx context.Context, n int, wanted string, ask Ask) error {
 	defer tick.Stop()
 	for row := 0; ; {
 		answer, err := ask(ctx)
-		if row++; err != nil || answer != wanted {
+		row++
+		if err != nil || answer != wanted {
 			row = 0
 		}
 		if row == n {
