@@ -34,9 +34,6 @@ var (
 	ErrInvalid = errors.New("nacos: invalid")
 )
 
-// maxName is the most characters of a data ID or a group.
-const maxName = 255
-
 // cipherPrefix marks documents that a key service encrypts.
 const cipherPrefix = "cipher-"
 
@@ -129,13 +126,8 @@ func check(dataID string) error {
 }
 
 func checkName(what, v string) error {
-	if v == "" || len(v) > maxName {
-		return fmt.Errorf("%w: %s %.32q: want 1 to %d characters", ErrInvalid, what, v, maxName)
-	}
-	for _, r := range v {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-:", r) {
-			return fmt.Errorf("%w: %s %q has %q; allowed are . _ - : letters and digits", ErrInvalid, what, v, r)
-		}
+	if err := nacosconn.CheckName(what, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func drop(typ string) func(nacostest.Request) nacostest.Action {
 func TestConfigOptionsAndNamesAreChecked(t *testing.T) {
 	_, err := confignacos.New(confignacos.Config{}, confignacos.WithGroup("a b"))
 	require.ErrorContains(t, err, "nacos servers: want 1 to 64")
-	require.ErrorContains(t, err, `group "a b" has ' '`)
+	require.ErrorContains(t, err, "\nnacos: invalid: group \"a b\" has ' '")
 	_, err = confignacos.New(confignacos.Config{Servers: []string{"127.0.0.1:1"}}, confignacos.WithGroup(""))
 	require.ErrorIs(t, err, confignacos.ErrInvalid)
 

@@ -1,10 +1,6 @@
 package nacos
 
-import (
-	"fmt"
-
-	"github.com/graylane/graylane/config"
-)
+import "github.com/graylane/graylane/config"
 
 // Option configures a Client.
 type Option func(*options)
@@ -32,8 +28,5 @@ func newOptions(opts []Option) (options, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	if err := checkName("group", o.group); err != nil {
-		return o, fmt.Errorf("nacos: %w", err)
-	}
-	return o, nil
+	return o, checkName("group", o.group)
 }

@@ -2,8 +2,6 @@ package nacos
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // Nacos's digest of a document, no secret
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -81,18 +79,10 @@ func (c *Client) follow(ctx context.Context, dataID string, w *watched) {
 
 // document makes a document of what the server holds.
 func document(dataID string, got nacosconn.Document) (config.Doc, error) {
-	switch {
-	case got.Encrypted:
+	if got.Encrypted {
 		return config.Doc{}, fmt.Errorf("%w: %q is encrypted; that is not supported", ErrInvalid, dataID)
-	case !got.Found || got.Content == "":
-		return config.Doc{State: config.Absent}, nil
 	}
-	return config.Doc{Content: []byte(got.Content), MD5: digest(got.Content), State: config.Present}, nil
-}
-
-func digest(content string) string {
-	sum := md5.Sum([]byte(content)) //nolint:gosec // Nacos's digest of a document, no secret
-	return hex.EncodeToString(sum[:])
+	return config.NewDoc([]byte(got.Content)), nil // without content if not found
 }
 
 // hold remembers the server's digest of what we hold. The listener asks about a

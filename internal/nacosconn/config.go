@@ -106,8 +106,8 @@ func (c Config) checked() (Config, []server, error) {
 			servers = append(servers, s)
 		}
 	}
-	if i := strings.IndexFunc(c.Namespace, notNameRune); i >= 0 || len(c.Namespace) > 128 {
-		errs = append(errs, fmt.Errorf("nacos namespace %q: want its ID: at most 128 letters, digits, - and _", c.Namespace))
+	if err := checkNamespace(c.Namespace); err != nil {
+		errs = append(errs, err)
 	}
 	if n := len(c.Labels); n > MaxLabels {
 		errs = append(errs, fmt.Errorf("nacos labels: want at most %d, have %d", MaxLabels, n))
@@ -123,8 +123,4 @@ func (c Config) checked() (Config, []server, error) {
 		c.TLS = c.TLS.Clone()
 	}
 	return c, servers, errors.Join(errs...)
-}
-
-func notNameRune(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
