@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,4 +74,44 @@ func TestReadmeShowsWhatTheQuickstartPlays(t *testing.T) {
 	for _, step := range steps {
 		assert.Contains(t, string(text), "\n"+strings.TrimSuffix(step[1], " → "), step[1])
 	}
+}
+
+// TestChineseReadmeIsTheTwin: what needs no translation is the same, in the same
+// order: blocks of code, code in the text, headings and tables, links.
+func TestChineseReadmeIsTheTwin(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	find := func(text, pattern string) []string {
+		var out []string
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			out = append(out, m[1])
+		}
+		return out
+	}
+	english, chinese := read("README.md"), read("README.zh-CN.md")
+	assert.Contains(t, english, "(README.zh-CN.md)")
+	assert.Contains(t, chinese, "(README.md)")
+	const fence = "(?ms)^(```\\w*\n.*?^```)$"
+	assert.Equal(t, find(english, fence), find(chinese, fence), "blocks of code")
+
+	blocks := regexp.MustCompile(fence)
+	english, chinese = blocks.ReplaceAllString(english, ""), blocks.ReplaceAllString(chinese, "")
+	for what, pattern := range map[string]string{
+		"headings":       `(?m)^(#+) `,
+		"items and rows": `(?m)^([-|])`,
+		"links":          `\]\(([^)]*)\)`,
+	} {
+		en, zh := find(english, pattern), find(chinese, pattern)
+		if what == "links" { // each names the other
+			en, zh = en[1:], zh[1:]
+		}
+		assert.NotEmpty(t, en)
+		assert.Equal(t, en, zh, what)
+	}
+	const code = "`([^`\n]+)`"
+	set := func(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }
+	assert.Equal(t, set(find(english, code)), set(find(chinese, code)), "code in the text")
 }
