@@ -94,7 +94,7 @@ func TestChineseReadmeIsTheTwin(t *testing.T) {
 	english, chinese := read("README.md"), read("README.zh-CN.md")
 	assert.Contains(t, english, "(README.zh-CN.md)")
 	assert.Contains(t, chinese, "(README.md)")
-	const fence = "(?ms)^(```\\w*\n.*?^```)$"
+	const fence = "(?s)(\n```\\w*\n.*?\n```\n)"
 	assert.Equal(t, find(english, fence), find(chinese, fence), "blocks of code")
 
 	blocks := regexp.MustCompile(fence)
