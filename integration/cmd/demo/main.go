@@ -1,6 +1,6 @@
 // Demo runs the processes of docker-compose.yml without Docker until Ctrl-C:
 //
-//	go run ./cmd/demo                          # starts a real Nacos, on the ports of the file
+//	go run ./cmd/demo                           # starts a real Nacos, on the ports of the file
 //	NACOS_ADDR=127.0.0.1:8848 go run ./cmd/demo # uses one that is there
 package main
 
@@ -45,7 +45,7 @@ func run(ctx context.Context) (err error) {
 		fmt.Println("Starting Nacos", nacos.Version, "…")
 		node, err := startNacos(ctx, project.Services["nacos"])
 		if err != nil {
-			return err
+			return fmt.Errorf("%w (to use a Nacos that runs: NACOS_ADDR=host:port make demo)", err)
 		}
 		defer func() { err = errors.Join(err, node.Close()) }()
 		addr = node.Addr()
