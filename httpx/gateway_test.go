@@ -217,6 +217,15 @@ func TestWhatAGatewayCannotForward(t *testing.T) {
 	}
 }
 
+func TestACallerThatLeftIsNoFailureOfTheService(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/user/", http.NoBody)
+	httpx.NewGateway(failingTrip{context.Canceled}, byPath()).ServeHTTP(rec, r)
+	assert.Equal(t, 499, rec.Code)
+}
+
 // timeout is an error of the network.
 type timeout struct{ error }
 
@@ -333,7 +342,9 @@ func TestAGatewayStreamsBothWaysOverHTTP2(t *testing.T) {
 	// The gateway is a service itself: its callers speak h2c to it.
 	front := w.provideOver(t, "h2c", "front", "v1", httpx.NewGateway(transport, over("h2c", byPath())).ServeHTTP)
 	body, write := io.Pipe()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "h2c://front/user/", body)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "h2c://front/user/", body)
 	require.NoError(t, err)
 	resp, err := w.client(t).Do(req)
 	require.NoError(t, err)

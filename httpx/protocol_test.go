@@ -50,6 +50,23 @@ func TestTheSchemeIsTheProtocol(t *testing.T) {
 	}
 }
 
+func TestTheSchemeIsTheProtocolWhateverTheCallersTransportSays(t *testing.T) {
+	for scheme, proto := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w := newWorld(t)
+			seen := make(chan string, 1)
+			w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { seen <- r.Proto })
+			base := &http.Transport{
+				TLSClientConfig: &tls.Config{RootCAs: w.roots},
+				Protocols:       new(http.Protocols),                                    // none
+				TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{}, // the old way to say no HTTP/2
+			}
+			get(t, w.client(t, httpx.WithTransport(base)), scheme+"://user/")
+			assert.Equal(t, proto, <-seen)
+		})
+	}
+}
+
 func TestAnAnswerWithoutABodyEndsAtOnce(t *testing.T) {
 	for scheme := range protocols {
 		t.Run(scheme, func(t *testing.T) {
@@ -94,7 +111,9 @@ func TestTrailersAndBodiesGoBothWaysAtOnce(t *testing.T) {
 				rw.Header().Set("X-Lines", r.Trailer.Get("X-Sum"))
 			})
 			body, write := io.Pipe()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://user/", body)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://user/", body)
 			require.NoError(t, err)
 			req.Trailer = http.Header{"X-Sum": nil}
 			resp, err := w.client(t).Do(req)
@@ -130,11 +149,13 @@ func TestABodyWaitsForContinueIfTheRequestAsksForIt(t *testing.T) {
 				}
 				_, _ = io.Copy(rw, r.Body)
 			})
-			// A minute, so that the body of a refused request can only have been sent
-			// because it did not wait.
-			base := &http.Transport{ExpectContinueTimeout: time.Minute}
-			base.TLSClientConfig = &tls.Config{RootCAs: w.roots}
-			c := w.client(t, httpx.WithTransport(base))
+			var opts []httpx.Option // the defaults, where they do
+			if scheme == "https" {
+				opts = append(opts, httpx.WithTransport(&http.Transport{
+					TLSClientConfig: &tls.Config{RootCAs: w.roots}, ExpectContinueTimeout: time.Minute,
+				}))
+			}
+			c := w.client(t, opts...)
 			for path, want := range map[string]int{"/accept": http.StatusOK, "/refuse": http.StatusExpectationFailed} {
 				read := &counted{Reader: strings.NewReader("content")}
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://user"+path, read)

@@ -115,12 +115,12 @@ func TestTheCallersCertificateIsShown(t *testing.T) {
 		Certificates: []tls.Certificate{w.issue(t, "user")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.roots,
 	}
 	s := start(t, w, func(_ http.ResponseWriter, r *http.Request) {
-		seen <- r.TLS.PeerCertificates[0].DNSNames[0]
+		seen <- r.Proto + " " + r.TLS.PeerCertificates[0].DNSNames[0]
 	}, httpx.WithTLS(server), httpx.WithLinger(-1))
 	w.announced(t, 1)
 	c := w.client(t, w.trust(&tls.Config{Certificates: []tls.Certificate{cert}}))
 	get(t, c, "https://user/")
-	assert.Equal(t, "consumer", <-seen)
+	assert.Equal(t, "HTTP/2.0 consumer", <-seen)
 	assert.Empty(t, server.NextProtos, "the caller's configuration stays as it was")
 
 	require.Error(t, fetch(t.Context(), w.client(t), http.MethodGet, "https://user/"), "without one")
