@@ -91,11 +91,16 @@ func (a admin) connected(label, value string) (bool, error) {
 	return false, err
 }
 
-// publish sends a service's document to the node, as the console does.
+// publish sends a service's document to the node, as the console does, and again
+// while it is refused: for some seconds after the node that led was killed, no
+// other leads.
 func (a admin) publish(service, text string) {
 	a.t.Helper()
 	form := url.Values{"dataId": {config.ServiceDocID(service)}, "groupName": {config.DefaultGroup}, "type": {"yaml"}, "content": {text}}
-	require.NoError(a.t, a.do(http.MethodPost, "/nacos/v3/admin/cs/config", form, nil))
+	took := a.await("publish", func() error { return a.do(http.MethodPost, "/nacos/v3/admin/cs/config", form, nil) })
+	if took > time.Second {
+		figure(a.t, "a publish was accepted after %s", rounded(took))
+	}
 }
 
 // await waits until what the node says is as wanted, and returns how long that

@@ -53,6 +53,13 @@ func (s *sharedCluster) start(t *testing.T) *nacos.Cluster {
 		figure(t, "three nodes started in %s", since(began))
 	})
 	require.NoError(t, s.err)
+	for _, n := range s.cluster.Nodes {
+		select {
+		case <-n.Done(): // a test that failed has left it dead
+			require.NoError(t, n.Start(t.Context()))
+		default:
+		}
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.cluster.LogTail())

@@ -41,7 +41,7 @@ func launch(ctx context.Context, n *Node) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nacos: %w", err)
 	}
-	defer out.Close() // Java has its own handle
+	defer out.Close()                                                                     // Java has its own handle
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), n.installed.java, n.args()...) //nolint:gosec // the user's Java
 	cmd.Dir = n.home
 	cmd.Stdout, cmd.Stderr = out, out

@@ -31,7 +31,7 @@ func Start(t *testing.T, p Provider) *Process {
 	require.NoError(t, err)
 	text, err := json.Marshal(p)
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self)
+	cmd := exec.CommandContext(t.Context(), self) //nolint:gosec // this test
 	cmd.Env = append(os.Environ(), envProvider+"="+string(text))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

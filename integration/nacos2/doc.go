@@ -1,0 +1,3 @@
+// Package nacos2 shows that the main job also runs on the generation of Nacos
+// before: registration, subscription and rules.
+package nacos2
