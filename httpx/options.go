@@ -47,7 +47,11 @@ type options struct {
 // request, and up to MaxIdleConns are kept for each instance; a HTTP/2 connection
 // that is silent for 10 s is probed, and given up after another 5 s.
 func WithTransport(base *http.Transport) Option {
-	return func(o *options) { o.base = base }
+	return func(o *options) {
+		if base != nil {
+			o.base = base
+		}
+	}
 }
 
 func newOptions(opts []Option) options {
@@ -103,8 +107,8 @@ func WithLabels(labels map[string]string) ServerOption {
 }
 
 // WithLinger sets how long Serve serves on after it has withdrawn the instance,
-// so that consumers that have not heard of it yet do not fail. Default: 3 s, and
-// less once no request came for 2 s. Negative: not at all.
+// so that consumers that have not heard of it yet do not fail. Default: until no
+// request came for 2 s, 10 s at most. Negative: not at all.
 func WithLinger(d time.Duration) ServerOption {
 	return func(o *serverOptions) { o.Linger = d }
 }

@@ -18,6 +18,10 @@ import (
 // protocol is the label of instances that this package calls and announces.
 const protocol = "http"
 
+// maxUnknown is from how many services on those are dropped that never had an
+// instance.
+const maxUnknown = 100
+
 // Schemes of the URLs that a Transport takes.
 const (
 	schemeHTTP  = "http"
@@ -38,7 +42,9 @@ const (
 //
 // The first request to a service starts watching it, and waits for the first
 // list under the request's context. A Transport keeps the view of each service
-// that it was asked for until Close; resolver.MaxServices bounds their number.
+// that it was asked for until Close; resolver.MaxServices bounds their number. Of
+// services that never had an instance it keeps a hundred: their names may come
+// from callers.
 //
 // A request with an error has reached the instance or not, as with net/http: a
 // Transport does not retry on another instance. On the same instance net/http
@@ -87,15 +93,32 @@ func NewTransport(r *resolver.Resolver, opts ...Option) *Transport {
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	s, err := t.service(req.URL)
-	if err != nil {
+	if err := checkURL(req.URL); err != nil {
 		return nil, refused(req, err)
 	}
 	a := newAttempt(req)
-	if a.call, err = s.view.Pick(req.Context(), request{&a.out}, nil); err != nil {
+	s, err := t.pick(req.URL.Host, a)
+	if err != nil {
 		return nil, refused(req, err)
 	}
-	return a.roundTrip(t.carrier(s, a), req) //nolint:contextcheck // the attempt has the request's
+	return a.roundTrip(t.carrier(s, a), req)
+}
+
+// pick picks an instance of the named service for an attempt.
+func (t *Transport) pick(name string, a *attempt) (*service, error) {
+	for again := false; ; again = true {
+		s, err := t.service(name)
+		if err != nil {
+			return nil, err
+		}
+		a.call, err = s.view.Pick(a.out.Context(), request{&a.out}, nil)
+		if err == nil || s.view.Err() == nil || again {
+			return s, err
+		}
+		// The view has ended: it could not work, or was dropped as unknown while
+		// this request had it. A new one may do better.
+		t.drop(name, s)
+	}
 }
 
 // carrier returns what speaks the protocol of an attempt's URL, and makes the
@@ -146,15 +169,12 @@ func (t *Transport) Close() {
 	t.closeIdle(services)
 }
 
-// service returns the service that a URL names.
-func (t *Transport) service(u *url.URL) (*service, error) {
-	if err := checkURL(u); err != nil {
-		return nil, err
-	}
-	if s := (*t.services.Load())[u.Host]; s != nil {
+// service returns the named service.
+func (t *Transport) service(name string) (*service, error) {
+	if s := (*t.services.Load())[name]; s != nil {
 		return s, nil
 	}
-	return t.open(u.Host)
+	return t.open(name)
 }
 
 // open adds a service.
@@ -174,9 +194,39 @@ func (t *Transport) open(name string) (*service, error) {
 	}
 	s := &service{view: view, tls: t.tls(name)}
 	services = maps.Clone(services)
+	if len(services) >= maxUnknown {
+		dropUnknown(services)
+	}
 	services[name] = s
 	t.services.Store(&services)
 	return s, nil
+}
+
+// dropUnknown takes out the services that never had an instance, and gives their
+// views back.
+func dropUnknown(services map[string]*service) {
+	maps.DeleteFunc(services, func(_ string, s *service) bool {
+		st := s.view.State()
+		unknown := st != nil && !st.Known()
+		if unknown {
+			s.view.Close()
+		}
+		return unknown
+	})
+}
+
+// drop takes out a service whose view has ended.
+func (t *Transport) drop(name string, s *service) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	services := *t.services.Load()
+	if services[name] != s {
+		return // somebody else did
+	}
+	services = maps.Clone(services)
+	delete(services, name)
+	t.services.Store(&services)
+	s.view.Close()
 }
 
 // tls returns a transport whose servers must prove to be the service, and not,

@@ -32,6 +32,9 @@ func (s *State) Revision() string {
 	return s.Rules.MD5
 }
 
+// Known reports whether the service has ever had an instance, of any protocol.
+func (s *State) Known() bool { return s.known }
+
 // View is the live view of one service. Its methods may be called concurrently.
 type View struct {
 	resolver *Resolver
