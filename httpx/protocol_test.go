@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -58,8 +59,12 @@ func TestTheSchemeIsTheProtocolWhateverTheCallersTransportSays(t *testing.T) {
 			w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { seen <- r.Proto })
 			base := &http.Transport{
 				TLSClientConfig: &tls.Config{RootCAs: w.roots},
-				Protocols:       new(http.Protocols),                                    // none
-				TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{}, // the old way to say no HTTP/2
+				Protocols:       new(http.Protocols), // none
+				// As golang.org/x/net/http2 leaves it, whose connections would be those of
+				// all services.
+				TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{
+					"h2": func(string, *tls.Conn) http.RoundTripper { return failingTrip{errors.ErrUnsupported} },
+				},
 			}
 			get(t, w.client(t, httpx.WithTransport(base)), scheme+"://user/")
 			assert.Equal(t, proto, <-seen)
