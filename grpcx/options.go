@@ -38,8 +38,8 @@ func WithLabels(labels map[string]string) ServerOption {
 }
 
 // WithLinger sets how long Serve serves on after it has withdrawn the instance,
-// so that consumers that have not heard of it yet do not fail. Default: 3 s, and
-// less once no call came for 2 s. Negative: not at all.
+// so that consumers that have not heard of it yet do not fail. Default: until no
+// call came for 2 s, 10 s at most. Negative: not at all.
 func WithLinger(d time.Duration) ServerOption {
 	return func(o *serverOptions) { o.Linger = d }
 }

@@ -257,7 +257,7 @@ func TestRunLingers(t *testing.T) {
 		want     time.Duration
 	}{
 		{name: "for two seconds without requests", want: 2 * time.Second},
-		{name: "for three seconds under traffic", interval: 100 * time.Millisecond, requests: 100, want: 3 * time.Second},
+		{name: "for ten seconds under traffic", interval: 100 * time.Millisecond, requests: 200, want: 10 * time.Second},
 		{
 			name:     "until two seconds after the last request",
 			interval: 700 * time.Millisecond, requests: 2, want: 400*time.Millisecond + 2*time.Second,

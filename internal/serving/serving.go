@@ -17,11 +17,14 @@ const VersionHeader = "x-app-version"
 // Defaults of Config.
 const (
 	// DefaultLinger covers how long a withdrawal takes to reach every consumer:
-	// Nacos merges pushes for 0.5 s and syncs its nodes within another second.
-	DefaultLinger = 3 * time.Second
-	// DefaultQuiet is how long no request must come to end the linger early. It is
-	// longer than a withdrawal was ever seen to take (1.8 s): a consumer that
-	// calls seldom must not meet a server that has gone.
+	// Nacos merges pushes for 0.5 s and syncs its nodes within another second, but
+	// where that fails on busy nodes it tries again after 3 s, and repeats a push
+	// that is not acknowledged after 6 s.
+	DefaultLinger = 10 * time.Second
+	// DefaultQuiet is how long no request must come to end the linger early, as it
+	// nearly always does. It is longer than a withdrawal takes on nodes that are
+	// not busy (1.8 s): a consumer that calls seldom must not meet a server that
+	// has gone.
 	DefaultQuiet = 2 * time.Second
 	// DefaultWithdrawTimeout bounds the withdrawal from the registry.
 	DefaultWithdrawTimeout = 2 * time.Second
