@@ -17,7 +17,8 @@ import (
 // process is a service of the compose file, running.
 type process struct {
 	cmd    *exec.Cmd
-	health []string // empty: it is not asked
+	health []string      // arguments of the health check; none: it is not asked
+	every  time.Duration // and how often, from one interval after the start on
 	done   chan struct{}
 	err    error // read after done
 }
@@ -30,7 +31,10 @@ func launch(app, name string, env []string, s types.ServiceConfig, say func(serv
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, in, in
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: the order of the end is ours
 	if h := s.HealthCheck; h != nil && !h.Disable && len(h.Test) > 2 && h.Test[0] == "CMD" {
-		p.health = h.Test[2:]
+		p.health, p.every = h.Test[2:], 30*time.Second // as docker has it
+		if h.Interval != nil {
+			p.every = time.Duration(*h.Interval)
+		}
 	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("demo: %s: %w", name, err)
@@ -52,25 +56,26 @@ func launch(app, name string, env []string, s types.ServiceConfig, say func(serv
 }
 
 // healthy waits until the service's own health check passes.
-func (p *process) healthy(ctx context.Context, every time.Duration) error {
+func (p *process) healthy(ctx context.Context) error {
 	if p.health == nil {
 		return nil
 	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(p.every)
 	defer tick.Stop()
+	var said []byte
 	for {
-		check := exec.CommandContext(ctx, p.cmd.Path, p.health...) //nolint:gosec // our own program
-		check.Env = p.cmd.Env
-		said, err := check.CombinedOutput()
-		if err == nil {
-			return nil
-		}
 		select {
 		case <-tick.C:
 		case <-p.done:
 			return fmt.Errorf("has ended: %w", errors.Join(p.err, errEnded))
 		case <-ctx.Done():
 			return fmt.Errorf("is not healthy: %s: %w", said, ctx.Err())
+		}
+		check := exec.CommandContext(ctx, p.cmd.Path, p.health...) //nolint:gosec // our own program
+		check.Env = p.cmd.Env
+		var err error
+		if said, err = check.CombinedOutput(); err == nil {
+			return nil
 		}
 	}
 }

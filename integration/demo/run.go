@@ -122,7 +122,7 @@ func (d *Demo) start(ctx context.Context, name string, s types.ServiceConfig) er
 	d.mu.Lock()
 	d.processes[name] = p
 	d.mu.Unlock()
-	if err := p.healthy(ctx, 50*time.Millisecond); err != nil {
+	if err := p.healthy(ctx); err != nil {
 		return fmt.Errorf("demo: %s %w", name, err)
 	}
 	return nil
