@@ -48,7 +48,7 @@ func Serve(
 //
 // It returns nil after such an end, otherwise why the server failed, or that
 // running requests were cut off. It closes ln, takes no signals, and leaves
-// nothing running.
+// nothing running but connections that a handler has hijacked.
 func ServeListener(
 	ctx context.Context, reg registry.Registrar, service string, ln net.Listener, h http.Handler, opts ...ServerOption,
 ) error {
