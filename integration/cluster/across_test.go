@@ -46,7 +46,7 @@ func TestRulesOfOneNodeReachConsumersOfAnother(t *testing.T) {
 }
 
 func TestProvidersOfOneNodeServeConsumersOfAnother(t *testing.T) {
-	const changes = 5
+	const changes = 3
 	c := shared.start(t)
 	provider, consumer := instances(t, c.Addrs()[:1], ""), instances(t, c.Addrs()[1:2], "")
 	s := registry.Service{Name: unique("across")}

@@ -107,16 +107,16 @@ func (a admin) publish(service, text string) {
 // took.
 func (a admin) await(what string, wanted func() error) time.Duration {
 	a.t.Helper()
-	began := time.Now()
-	var err error
-	require.Eventually(a.t, func() bool { err = wanted(); return err == nil }, patience, 20*time.Millisecond, "node %s: %s: %v", a.node.Addr(), what, &lazy{&err})
-	return time.Since(began)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); ; <-tick.C {
+		err := wanted()
+		if err == nil {
+			return time.Since(began)
+		}
+		require.Less(a.t, time.Since(began), patience, "node %s: %s: %v", a.node.Addr(), what, err)
+	}
 }
-
-// lazy prints an error as it is when it is printed.
-type lazy struct{ err *error }
-
-func (l *lazy) String() string { return fmt.Sprint(*l.err) }
 
 func (a admin) get(path string, query url.Values, out any) error {
 	return a.do(http.MethodGet, path, query, out)

@@ -29,11 +29,6 @@ func TestKilledNodesFailNoRequest(t *testing.T) {
 	stop()
 	f.flawless("control, no node is killed")
 
-	for i, node := range c.Nodes {
-		own, err := admin{t, node}.own(f.service)
-		require.NoError(t, err)
-		figure(t, "node %d has %d of the connections that register or subscribe", i+1, len(own))
-	}
 	stop = f.flow(rate)
 	defer stop()
 	for i, node := range c.Nodes {
