@@ -72,16 +72,17 @@ func newHandlers() map[string]handler {
 	health := handle("HealthCheckResponse", (*Server).healthCheck)
 	health.open = true
 	return map[string]handler{
-		"HealthCheckRequest":       health,
-		"InstanceRequest":          handle("InstanceResponse", (*Server).instance),
-		"BatchInstanceRequest":     handle("BatchInstanceResponse", (*Server).batchInstance),
-		"SubscribeServiceRequest":  handle("SubscribeServiceResponse", (*Server).subscribeService),
-		"ServiceQueryRequest":      handle("QueryServiceResponse", (*Server).queryService),
-		"ServiceListRequest":       handle("ServiceListResponse", (*Server).listServices),
-		"ConfigQueryRequest":       handle("ConfigQueryResponse", (*Server).queryConfig),
-		"ConfigPublishRequest":     handle("ConfigPublishResponse", (*Server).publishConfig),
-		"ConfigRemoveRequest":      handle("ConfigRemoveResponse", (*Server).removeConfig),
-		"ConfigBatchListenRequest": handle("ConfigChangeBatchListenResponse", (*Server).listenConfigs),
+		"HealthCheckRequest":        health,
+		"InstanceRequest":           handle("InstanceResponse", (*Server).instance),
+		"PersistentInstanceRequest": handle("InstanceResponse", (*Server).persistentInstance),
+		"BatchInstanceRequest":      handle("BatchInstanceResponse", (*Server).batchInstance),
+		"SubscribeServiceRequest":   handle("SubscribeServiceResponse", (*Server).subscribeService),
+		"ServiceQueryRequest":       handle("QueryServiceResponse", (*Server).queryService),
+		"ServiceListRequest":        handle("ServiceListResponse", (*Server).listServices),
+		"ConfigQueryRequest":        handle("ConfigQueryResponse", (*Server).queryConfig),
+		"ConfigPublishRequest":      handle("ConfigPublishResponse", (*Server).publishConfig),
+		"ConfigRemoveRequest":       handle("ConfigRemoveResponse", (*Server).removeConfig),
+		"ConfigBatchListenRequest":  handle("ConfigChangeBatchListenResponse", (*Server).listenConfigs),
 	}
 }
 
@@ -286,9 +287,9 @@ func (s *Server) sendPushes(ctx context.Context, c *conn, stream auto.BiRequestS
 func (s *Server) pushBody(c *conn, p push, id string) ([]byte, error) {
 	switch p.typ {
 	case typeSetupAck:
-		// What Nacos 3.1 says of itself; nothing of it is here.
+		// What Nacos 3.1 says of itself, as far as it is here.
 		abilities := map[string]bool{
-			"supportPersistentInstanceByGrpc": false, "agent": false, "fuzzyWatch": false, "lock": false, "mcp": false,
+			"supportPersistentInstanceByGrpc": true, "agent": false, "fuzzyWatch": false, "lock": false, "mcp": false,
 		}
 		return json.Marshal(map[string]any{"headers": struct{}{}, "abilityTable": abilities, "module": "internal"})
 	case typeDetection:

@@ -251,9 +251,9 @@ type instanceAnswer struct {
 	Type string `json:"type,omitempty"`
 }
 
-// instance registers one instance of a connection, which replaces all it had in
-// the service, or takes away all it had, whatever instance is named.
-func (s *Server) instance(c *conn, r *instanceRequest) (*instanceAnswer, error) {
+// instances checks the request and returns what is to be registered, none to
+// deregister.
+func (r *instanceRequest) instances() ([]Instance, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -263,17 +263,42 @@ func (s *Server) instance(c *conn, r *instanceRequest) (*instanceAnswer, error) 
 	if err := r.Instance.check(); err != nil {
 		return nil, err
 	}
-	var list []Instance
 	switch r.Type {
 	case "registerInstance":
-		list = []Instance{r.Instance.instance(r.service())}
+		return []Instance{r.Instance.instance(r.service())}, nil
 	case "deregisterInstance":
+		return nil, nil
 	default:
 		return nil, unsupported("Unsupported request type " + r.Type)
+	}
+}
+
+// instance registers one instance of a connection, which replaces all it had in
+// the service, or takes away all it had, whatever instance is named.
+func (s *Server) instance(c *conn, r *instanceRequest) (*instanceAnswer, error) {
+	list, err := r.instances()
+	if err != nil {
+		return nil, err
 	}
 	if !s.naming.publish(publisher{conn: c}, r.service(), publication{instances: list}) {
 		return nil, notAClient(c)
 	}
+	return &instanceAnswer{Type: r.Type}, nil
+}
+
+// persistentInstance registers or takes away an instance that no connection
+// holds.
+func (s *Server) persistentInstance(_ *conn, r *instanceRequest) (*instanceAnswer, error) {
+	list, err := r.instances()
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].Ephemeral = false
+	}
+	named := r.Instance.instance(r.service())
+	named.Ephemeral = false
+	s.naming.publish(httpPublisher(named), r.service(), publication{instances: list})
 	return &instanceAnswer{Type: r.Type}, nil
 }
 

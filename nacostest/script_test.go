@@ -72,7 +72,16 @@ func registration() []step {
 		{conn: "N", await: pushed},
 		{conn: "P", send: "InstanceRequest", body: `{` + svc + `,"type":"deregisterInstance","instance":{}}`},
 		{conn: "N", await: pushed},
+		{conn: "P", send: "PersistentInstanceRequest", body: onDisk("registerInstance")},
+		{conn: "P", send: "ServiceQueryRequest", body: `{` + strings.ReplaceAll(svc, "SVC", "SVC.disk") + `}`, settled: true},
+		{conn: "P", send: "PersistentInstanceRequest", body: onDisk("deregisterInstance")},
+		{conn: "P", send: "ServiceQueryRequest", body: `{` + strings.ReplaceAll(svc, "SVC", "SVC.disk") + `}`, settled: true},
+		{conn: "P", send: "PersistentInstanceRequest", body: onDisk("nosuch")},
 	}
+}
+
+func onDisk(typ string) string {
+	return `{` + strings.ReplaceAll(svc, "SVC", "SVC.disk") + `,"type":"` + typ + `","instance":{"ip":"10.0.0.1","port":80,"ephemeral":false}}`
 }
 
 func batch() []step {

@@ -87,7 +87,9 @@ func TestOurClientsLogInAnew(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, conf.Publish(ctx, dataID, []byte(content), ""))
 		assert.Equal(t, content, string((<-docs).Content))
-		srv.RevokeTokens()
+		if i == 0 { // once: who is refused again right after a login does not try a third time
+			srv.RevokeTokens()
+		}
 	}
 	_, err = srv.AwaitInstances(ctx, registry.Service{Name: service}, 2)
 	require.NoError(t, err)

@@ -38,7 +38,11 @@ func javaJars(t *testing.T) string {
 // javaProcess returns the command of a process that plays the Java client's
 // script.
 func javaProcess(ctx context.Context, jars string, of task) *exec.Cmd {
-	return exec.CommandContext(ctx, "java",
+	java := "java"
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		java = filepath.Join(home, "bin", "java")
+	}
+	return exec.CommandContext(ctx, java,
 		"-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Duser.home="+of.Dir, "-DJM.LOG.PATH="+of.Dir, "-DJM.SNAPSHOT.PATH="+of.Dir,
 		"-cp", filepath.Join(jars, "*"), "java/Observe.java",

@@ -95,7 +95,7 @@ func (s *sdk) instance(port uint64, version string) vo.RegisterInstanceParam {
 // lists collects what a subscriber is called with.
 type lists chan []model.Instance
 
-func (l lists) subscribe(c namingClient, group string) error {
+func (l lists) subscribe(c namingClient, service, group string) error {
 	return c.Subscribe(&vo.SubscribeParam{
 		ServiceName: service, GroupName: group,
 		SubscribeCallback: func(list []model.Instance, err error) {
@@ -148,7 +148,7 @@ func (s *sdk) playNaming() error {
 		return err
 	}
 	seen := make(lists, 100)
-	if err := seen.subscribe(subscriber, s.task.Group); err != nil {
+	if err := seen.subscribe(subscriber, service, s.task.Group); err != nil {
 		return err
 	}
 	disabled := s.instance(82, "v3")
@@ -193,6 +193,9 @@ func (s *sdk) playNaming() error {
 	if lost != nil {
 		return errors.Join(lost, err)
 	}
+	if err := s.playPersistent(provider, subscriber); err != nil {
+		return err
+	}
 	none, why := subscriber.SelectInstances(vo.SelectInstancesParam{ServiceName: service, GroupName: s.task.Group, HealthyOnly: true})
 	refused, because := provider.RegisterInstance(illegal)
 	return errors.Join(
@@ -200,6 +203,33 @@ func (s *sdk) playNaming() error {
 		s.saw("select from nothing", outcome(none, why)),
 		s.saw("an illegal name", outcome(refused, because)),
 	)
+}
+
+// playPersistent registers an instance that no connection holds.
+func (s *sdk) playPersistent(provider, subscriber namingClient) error {
+	in := s.instance(80, "v1")
+	in.ServiceName, in.Ephemeral = persistent, false
+	registered, err := provider.RegisterInstance(in)
+	if err != nil {
+		return err
+	}
+	seen := make(lists, 100)
+	if err := seen.subscribe(subscriber, persistent, s.task.Group); err != nil {
+		return err
+	}
+	list, err := seen.await(1, "v1")
+	if err != nil {
+		return err
+	}
+	gone, err := provider.DeregisterInstance(vo.DeregisterInstanceParam{
+		ServiceName: persistent, GroupName: s.task.Group, Ip: in.Ip, Port: in.Port,
+	})
+	if err != nil {
+		return err
+	}
+	rest, err := seen.await(0, "")
+	return errors.Join(err,
+		s.saw("register a persistent one", []any{registered, list}), s.saw("deregister it", []any{gone, rest}))
 }
 
 // playSelect asks for the instances of the batch.
@@ -303,6 +333,7 @@ func (s *sdk) playConfig() error {
 		{"create again", func() (bool, error) { return publisher.PublishConfig(about("a: 5", "")) }, "a: 5"},
 	}
 	for _, step := range steps {
+		settle()
 		got, why := step.do()
 		if err := s.saw(step.name, outcome(got, why)); err != nil {
 			return err
@@ -348,7 +379,7 @@ func (s *sdk) playCut() error {
 		return err
 	}
 	seen, data := make(lists, 100), make(contents, 100)
-	if err := errors.Join(seen.subscribe(subscriber, s.task.Group), data.listen(conf, s.task.Group)); err != nil {
+	if err := errors.Join(seen.subscribe(subscriber, service, s.task.Group), data.listen(conf, s.task.Group)); err != nil {
 		return err
 	}
 	if _, err := seen.await(1, "before"); err != nil {
@@ -365,30 +396,29 @@ func (s *sdk) playCut() error {
 		return err
 	}
 	fresh := make(lists, 100)
-	if err := fresh.subscribe(newcomer, s.task.Group); err != nil {
+	if err := fresh.subscribe(newcomer, service, s.task.Group); err != nil {
 		return err
 	}
 	again, err := fresh.await(1, "before")
 	if err != nil {
 		return fmt.Errorf("after the cut: %w", err)
 	}
-	if err := until(func() (bool, error) { return provider.RegisterInstance(s.instance(80, "after")) }); err != nil {
-		return err
-	}
-	list, err := seen.await(1, "after")
-	if err != nil {
+	if err := s.registerUntilSeen(provider, seen); err != nil {
 		return fmt.Errorf("after the cut: %w", err)
 	}
 	if err := s.publishUntilHeard(conf, data); err != nil {
 		return fmt.Errorf("after the cut: %w", err)
 	}
 	return errors.Join(
-		s.saw("registered again", again), s.saw("subscribed again", list), s.saw("listening again", true),
+		s.saw("registered again", again), s.saw("subscribed again", true), s.saw("listening again", true),
 	)
 }
 
-// publishUntilHeard publishes until the listener is told. A change that meets the
-// SDK's own listen request it tells only minutes later.
+// settle waits until the SDK listens again, which nothing tells. A change that
+// meets its request to listen it tells only minutes later.
+func settle() { <-time.After(300 * time.Millisecond) }
+
+// publishUntilHeard publishes until the listener is told.
 func (s *sdk) publishUntilHeard(c configClient, heard contents) error {
 	again := time.NewTicker(2 * time.Second)
 	defer again.Stop()
@@ -400,6 +430,31 @@ func (s *sdk) publishUntilHeard(c configClient, heard contents) error {
 			select {
 			case text := <-heard:
 				if strings.HasPrefix(text, "after") {
+					return nil
+				}
+			case <-again.C:
+				told = false
+			}
+		}
+	}
+	return err
+}
+
+// registerUntilSeen changes the instance until the subscriber is told. The SDK
+// drops a list that is not younger than the last by its server's clock.
+func (s *sdk) registerUntilSeen(provider namingClient, seen lists) error {
+	again := time.NewTicker(2 * time.Second)
+	defer again.Stop()
+	err := errors.New("not told")
+	for i := range int(patience / (2 * time.Second)) {
+		in := s.instance(80, "after")
+		in.Metadata["try"] = strconv.Itoa(i)
+		_, refused := provider.RegisterInstance(in)
+		err = errors.Join(err, refused)
+		for told := true; told; {
+			select {
+			case list := <-seen:
+				if len(list) == 1 && list[0].Metadata["version"] == "after" {
 					return nil
 				}
 			case <-again.C:

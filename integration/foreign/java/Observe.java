@@ -26,6 +26,7 @@ import java.util.function.Predicate;
 /** Plays a script with the Java client and prints each thing it observes as a line of JSON. */
 public final class Observe {
     private static final String SERVICE = "order";
+    private static final String PERSISTENT = "order-on-disk";
     private static final String DATA_ID = "order.yaml";
     private static final long PATIENCE = 20_000; // milliseconds
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -134,9 +135,9 @@ public final class Observe {
         return copy;
     }
 
-    private BlockingQueue<List<Instance>> subscribe(NamingService client) throws NacosException {
+    private BlockingQueue<List<Instance>> subscribe(NamingService client, String service) throws NacosException {
         var seen = new LinkedBlockingQueue<List<Instance>>();
-        client.subscribe(SERVICE, group, e -> seen.add(sorted(((NamingEvent) e).getInstances())));
+        client.subscribe(service, group, e -> seen.add(sorted(((NamingEvent) e).getInstances())));
         return seen;
     }
 
@@ -149,7 +150,7 @@ public final class Observe {
         NamingService provider = NacosFactory.createNamingService(properties);
         NamingService subscriber = NacosFactory.createNamingService(properties);
         saw("a service without instances", outcome(() -> subscriber.getAllInstances(SERVICE, group, List.of(), false)));
-        var seen = subscribe(subscriber);
+        var seen = subscribe(subscriber, SERVICE);
 
         saw("register", outcome(done(() -> provider.registerInstance(SERVICE, group, instance(80, "v1")))));
         saw("register: the subscriber", await(seen, 1, "v1"));
@@ -176,6 +177,14 @@ public final class Observe {
         saw("deregister some: the subscriber", await(seen, 1, "v3"));
         saw("deregister", outcome(done(() -> provider.deregisterInstance(SERVICE, group, other))));
         saw("the last one is gone", await(seen, 0, ""));
+
+        Instance onDisk = instance(80, "v1");
+        onDisk.setEphemeral(false);
+        saw("register a persistent one", outcome(done(() -> provider.registerInstance(PERSISTENT, group, onDisk))));
+        var listed = subscribe(subscriber, PERSISTENT);
+        saw("register a persistent one: the subscriber", await(listed, 1, "v1"));
+        saw("deregister it", outcome(done(() -> provider.deregisterInstance(PERSISTENT, group, onDisk))));
+        saw("deregister it: the subscriber", await(listed, 0, ""));
         saw("an illegal name", outcome(done(() -> provider.registerInstance("a b", group, instance(80, "v1")))));
         provider.shutDown();
         subscriber.shutDown();
@@ -232,7 +241,7 @@ public final class Observe {
         NamingService provider = NacosFactory.createNamingService(properties);
         NamingService subscriber = NacosFactory.createNamingService(properties);
         ConfigService both = NacosFactory.createConfigService(properties);
-        var seen = subscribe(subscriber);
+        var seen = subscribe(subscriber, SERVICE);
         var data = listen(both);
         provider.registerInstance(SERVICE, group, instance(80, "before"));
         await(seen, 1, "before");
@@ -243,7 +252,7 @@ public final class Observe {
         System.in.read();
 
         NamingService newcomer = NacosFactory.createNamingService(properties);
-        saw("registered again", await(subscribe(newcomer), 1, "before"));
+        saw("registered again", await(subscribe(newcomer, SERVICE), 1, "before"));
         until(done(() -> provider.registerInstance(SERVICE, group, instance(80, "after"))));
         saw("subscribed again", await(seen, 1, "after"));
         until(() -> both.publishConfig(DATA_ID, group, "after"));
