@@ -69,7 +69,7 @@ func run(ctx context.Context) (err error) {
 const help = `Everything is up. Send 20 %% of the orders to v2, and watch the lines of "load":
 
   curl -X POST http://%s/nacos/v3/admin/cs/config -d dataId=gray.order.yaml -d groupName=GRAY -d type=yaml \
-    --data-urlencode 'content={gray: v1, default: v1, rules: [{name: twenty, to: {v2: 20%%}}]}'
+    --data-urlencode 'content={gray: v1, default: v1, rules: [{name: asked-for, by: header.x-gray-version}, {name: twenty, to: {v2: 20%%}}]}'
 
 Ask yourself, for a version or in a lane; Ctrl-C ends it:
 
