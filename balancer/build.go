@@ -280,5 +280,8 @@ func census(snap *registry.Snapshot) string {
 		}
 		out = append(out, text)
 	}
+	if len(out) == 0 {
+		return "none"
+	}
 	return strings.Join(out, ", ")
 }

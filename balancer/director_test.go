@@ -147,7 +147,7 @@ func TestNobodyIsAnErrorThatNamesEverything(t *testing.T) {
 	var e *Error
 	require.ErrorAs(t, err, &e)
 	require.ErrorIs(t, err, ErrNoInstance)
-	assert.EqualError(t, err, `balancer: service "order": no instance of target "v1" (by default; there are: v1 ×1 (0 usable), v2 ×1)`)
+	assert.EqualError(t, err, `balancer: service "order": no instance: target "v1", by default; there are: v1 ×1 (0 usable), v2 ×1`)
 }
 
 func TestDisabledDocumentSendsEverythingToTheDefault(t *testing.T) {

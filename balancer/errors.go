@@ -22,7 +22,7 @@ type Error struct {
 	Decision Decision
 	Err      error
 	// There says which versions there are, for those who look for the reason:
-	// "v1 ×3, v2 ×1 (0 usable)".
+	// "v1 ×3, v2 ×1 (0 usable)", or "none".
 	There string
 }
 
@@ -33,11 +33,11 @@ func (e *Error) Error() string {
 	if d.Rule != "" {
 		by += fmt.Sprintf(" %q", d.Rule)
 	}
-	there := e.There
-	if there == "" {
-		there = "none"
+	text := fmt.Sprintf("balancer: service %q: %v: target %q, by %s", e.Service, e.Err, d.Target, by)
+	if e.There != "" {
+		text += "; there are: " + e.There
 	}
-	return fmt.Sprintf("balancer: service %q: %v of target %q (by %s; there are: %s)", e.Service, e.Err, d.Target, by, there)
+	return text
 }
 
 // Unwrap returns the sentinel.

@@ -685,7 +685,7 @@ func TestADefaultWithoutInstancesIsReportedOnce(t *testing.T) {
 		src.say("gray: v1\ndefault: v9\n")
 		synctest.Wait()
 		_, err := v.Pick(t.Context(), request{}, nil)
-		require.EqualError(t, err, `balancer: service "order": no instance of target "v9" (by default; there are: v1 ×1)`)
+		require.EqualError(t, err, `balancer: service "order": no instance: target "v9", by default; there are: v1 ×1`)
 		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
 		synctest.Wait()
 		require.Len(t, log.all(), 1)
