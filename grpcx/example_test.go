@@ -3,6 +3,8 @@ package grpcx_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -86,6 +88,55 @@ func ExampleInterceptors() {
 	// A server whose life is led elsewhere: it still tells its version, and what
 	// travels with a call is in the handlers' context.
 	s := grpc.NewServer(grpcx.Interceptors(grpcx.WithVersion("v1"))...)
+	hello.RegisterHelloServer(s, english{})
+	defer s.Stop() // or s.Serve(listener)
+	fmt.Println(len(s.GetServiceInfo()), "service")
+	// Output: 1 service
+}
+
+func ExampleNewClient() {
+	r, err := resolver.New(memory.New(), nil) // in production: the Resolver of a graylane.Client
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cc, err := grpcx.NewClient(r, "greeter", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(cc.Target(), cc.Close(), r.Close())
+	// Output: graylane:///greeter <nil> <nil>
+}
+
+func ExampleServe() {
+	ctx, stop := context.WithCancel(context.Background()) // in production: signal.NotifyContext
+	time.AfterFunc(100*time.Millisecond, stop)
+	err := grpcx.Serve(ctx, memory.New(), "greeter", "127.0.0.1:0", func(s *grpc.Server) {
+		hello.RegisterHelloServer(s, english{})
+	}, grpcx.WithLinger(-1))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleServeListener() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(100*time.Millisecond, stop)
+	err = grpcx.ServeListener(ctx, memory.New(), "greeter", ln, func(s *grpc.Server) {
+		hello.RegisterHelloServer(s, english{})
+	}, grpcx.WithLinger(-1))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// A gateway for callers outside takes off the lane and the version that they name.
+func ExampleEdge() {
+	s := grpc.NewServer(grpcx.Interceptors(grpcx.Edge())...)
 	hello.RegisterHelloServer(s, english{})
 	defer s.Stop() // or s.Serve(listener)
 	fmt.Println(len(s.GetServiceInfo()), "service")

@@ -225,3 +225,9 @@ func ExampleRun() {
 	// Output:
 	// 10.0.0.1:8080#DEFAULT 0.5 map[version:v1]
 }
+
+func ExampleNewInstance() {
+	in := nacostest.NewInstance("10.0.0.1", 8080, map[string]string{"version": "v1"})
+	fmt.Println(in.IP, in.Port, in.Weight, in.Healthy)
+	// Output: 10.0.0.1 8080 1 true
+}
