@@ -42,9 +42,9 @@ demo: ## docker-compose.yml without Docker, until Ctrl-C; NACOS_ADDR=host:port t
 gin: ## the example in a module of its own
 	cd examples/gin && $(GO) test ./...
 
-integration: ## the same scripts on a real Nacos and on nacostest
+integration: ## the same scripts on a real Nacos and on nacostest, one package at a time: each starts servers
 ifeq ($(NACOS_MISSING),)
-	cd integration && $(GO) test -v -count=1 -timeout 30m ./...
+	cd integration && $(GO) test -v -count=1 -p 1 -timeout 30m ./...
 else ifneq ($(filter true 1,$(CI) $(REQUIRE_NACOS)),)
 	@echo 'integration: no real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven' >&2; exit 1
 else
