@@ -167,9 +167,11 @@ func (d *Director) refuse(dec Decision, err error) error {
 }
 
 // Serves reports whether the default has a usable instance. If it has not,
-// requests that no rule sends elsewhere fail or are sent to unhealthy ones. There
-// says what there is.
-func (d *Director) Serves() (ok bool, there string) { return d.standard.subset != nil, d.there() }
+// requests that no rule sends elsewhere fail or are sent to unhealthy ones.
+func (d *Director) Serves() bool { return d.standard.subset != nil }
+
+// There says which versions there are, see Error.There.
+func (d *Director) There() string { return d.there() }
 
 // Pick picks one of a decision's candidates that skip (nil: none) does not pass
 // over. It returns the instance's index in the director's snapshot and its

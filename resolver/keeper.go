@@ -184,9 +184,9 @@ func (k *keeper) doc(d *config.Doc) bool {
 func (k *keeper) build() {
 	k.director = balancer.Build(k.rules, k.snapshot, k.view.resolver.options.balancer, k.director)
 	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Director: k.director, known: k.known})
-	serves, there := k.director.Serves()
-	if !serves && k.known && !k.deserted {
-		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, there))
+	deserted := k.known && !k.director.Serves()
+	if deserted && !k.deserted {
+		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, k.director.There()))
 	}
-	k.deserted = !serves && k.known
+	k.deserted = deserted
 }
