@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image for any of the examples: docker build --build-arg CMD=./examples/demo .
 ARG GO_VERSION=1.26
 

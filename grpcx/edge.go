@@ -12,7 +12,8 @@ import (
 // choose a lane or a version: the keys x-gray-lane and x-gray-version and the
 // member gray-lane of W3C baggage are taken off each call's metadata before
 // anything else sees it. Keep names those of these keys ("baggage" for the member)
-// that callers may send all the same.
+// that callers may send all the same. Other carried keys, such as x-user-id,
+// x-user-type and x-tag, pass: who may say those, the application must check.
 func Edge(keep ...string) ServerOption {
 	return func(o *serverOptions) { o.Edge.Close(keep) }
 }

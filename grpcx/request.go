@@ -46,10 +46,11 @@ type carrier metadata.MD
 func (c carrier) Values(name string) []string { return c[name] }
 
 // Set implements lane.Carrier. A value that gRPC would refuse, and the call with
-// it, stays behind.
+// it, stays behind, and so does the one that it replaces.
 func (c carrier) Set(name, value string) {
 	for i := range len(value) {
 		if value[i] < ' ' || value[i] > '~' {
+			delete(c, name)
 			return
 		}
 	}

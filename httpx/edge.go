@@ -11,7 +11,8 @@ import (
 // the member gray-lane of W3C baggage are taken off each request before anything
 // else sees it. Keep names those of these headers ("baggage" for the member) that
 // callers may send all the same; an edge that lets testers name a version keeps
-// "x-gray-version".
+// "x-gray-version". Other carried headers, such as x-user-id, x-user-type and
+// x-tag, pass: who may say those, the application must check.
 func Edge(keep ...string) ServerOption {
 	return func(o *serverOptions) { o.Edge.Close(keep) }
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"sync"
 
 	"github.com/graylane/graylane/balancer"
@@ -21,8 +23,14 @@ import (
 // request.
 //
 // It is a [Handler], with the same options. An [Edge] also replaces the headers
-// X-Forwarded-* of callers from outside; those of others are continued. The Host
-// header becomes the service's name.
+// X-Forwarded-For, -Host and -Proto of callers from outside and drops their other
+// X-Forwarded-* and X-Real-Ip; those of others are continued. The Host header
+// becomes the service's name, the query stays as it is. Of upgrades only
+// websockets are forwarded.
+//
+// A user whom a handler around the gateway has found out goes on with the request
+// (lane.WithUser). A lane does not: what comes in says the lane, or an edge says
+// that there is none.
 //
 // What cannot be forwarded is answered with one line that names no address:
 //
@@ -71,9 +79,21 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // rewrite prepares the request to the service; its URL is right already.
 func (g *gateway) rewrite(p *httputil.ProxyRequest) {
 	p.Out.Host = ""
+	p.Out.URL.RawQuery = p.In.URL.RawQuery // httputil drops what it cannot parse
+	if !strings.EqualFold(p.Out.Header.Get("Upgrade"), "websocket") {
+		// Another protocol, HTTP/2 say, would make a tunnel past all that is done
+		// here to requests.
+		for _, name := range []string{"Upgrade", "Connection", "Http2-Settings"} {
+			delete(p.Out.Header, name)
+		}
+	}
 	inside := !g.edge.Outside(p.In.RemoteAddr)
 	if inside {
 		p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+	} else {
+		maps.DeleteFunc(p.Out.Header, func(name string, _ []string) bool {
+			return strings.HasPrefix(name, "X-Forwarded-") || name == "X-Real-Ip"
+		})
 	}
 	p.SetXForwarded() // appends itself to the former
 	if !inside {

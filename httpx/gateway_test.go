@@ -100,11 +100,13 @@ func TestWhatAGatewaySaysOfItsCaller(t *testing.T) {
 	loopback := netip.MustParsePrefix("127.0.0.0/8")
 	sent := http.Header{
 		"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"shop.example"},
+		"X-Forwarded-Prefix": {"/x"}, "X-Real-Ip": {"192.0.2.1"},
 		"X-Gray-Lane": {"canary"}, "X-User-Id": {"u1"}, "X-Own": {"1"},
 		"Connection": {"X-Hop"}, "X-Hop": {"1"},
 	}
 	inside := http.Header{
 		"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"shop.example"},
+		"X-Forwarded-Prefix": {"/x"}, "X-Real-Ip": {"192.0.2.1"},
 		"X-Gray-Lane": {"canary"}, "Baggage": {"gray-lane=canary"}, "X-User-Id": {"u1"}, "X-Own": {"1"},
 	}
 	outside := http.Header{

@@ -38,7 +38,7 @@ const (
 // instance has it. A certificate must name the service, not the instance. Over
 // HTTP/2 one connection to each instance carries all its requests, up to as many
 // at a time as the instance allows; the pick is made for each request all the
-// same. A request to upgrade to another protocol goes over HTTP/1.1.
+// same. A request for a websocket goes over HTTP/1.1.
 //
 // The first request to a service starts watching it, and waits for the first
 // list under the request's context. A Transport keeps the view of each service
@@ -210,6 +210,7 @@ func dropUnknown(services map[string]*service) {
 		unknown := st != nil && !st.Known()
 		if unknown {
 			s.view.Close()
+			s.tls.CloseIdleConnections()
 		}
 		return unknown
 	})
@@ -227,6 +228,7 @@ func (t *Transport) drop(name string, s *service) {
 	delete(services, name)
 	t.services.Store(&services)
 	s.view.Close()
+	s.tls.CloseIdleConnections()
 }
 
 // tls returns a transport whose servers must prove to be the service, and not,

@@ -125,7 +125,8 @@ func (c *carried) header(lower string) string {
 }
 
 // Extract returns a context that carries the named headers of an incoming
-// message; what ctx carried before is dropped. A header that was sent more than
+// message; what ctx carried before is dropped, but for the user that the
+// application named: WithUser beats every header. A header that was sent more than
 // once, is empty, has more than MaxValue bytes or a control character is not
 // carried, nor is a lane that is not Valid. Names are in lower case.
 //
@@ -149,20 +150,32 @@ func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 		}
 		c.headers = append(c.headers, pair{name, value})
 	}
-	if c == nil && from(ctx) == nil {
+	before := from(ctx)
+	if before != nil && before.user != "" {
+		if c == nil {
+			c = &carried{}
+		}
+		c.user = before.user
+	}
+	if c == nil && before == nil {
 		return ctx
 	}
 	return context.WithValue(ctx, key{}, c)
 }
 
 // Inject writes what ctx carries onto an outgoing message. A header that the
-// message has already stays as it is. The member gray-lane of W3C baggage is made
+// message has already stays as it is, but for x-user-id: what WithUser said
+// replaces it, or empties it if it cannot be sent. The member gray-lane of W3C baggage is made
 // to say what the header x-gray-lane says, and taken out where there is none: it
 // may have come from outside, by a way that does not know lanes.
 func Inject(ctx context.Context, m Carrier) {
 	if c := from(ctx); c != nil {
-		if sendable(c.user) && len(m.Values(HeaderUser)) == 0 {
+		switch {
+		case c.user == "":
+		case sendable(c.user):
 			m.Set(HeaderUser, c.user)
+		case len(m.Values(HeaderUser)) > 0:
+			m.Set(HeaderUser, "") // it names somebody else
 		}
 		for i := range c.headers {
 			if p := &c.headers[i]; len(m.Values(p.name)) == 0 {

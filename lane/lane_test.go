@@ -49,7 +49,8 @@ func TestAMessageReplacesWhatTheContextCarried(t *testing.T) {
 	ctx := lane.With(lane.WithUser(t.Context(), "u1"), "blue")
 	ctx = lane.Extract(ctx, message{}, lane.DefaultHeaders())
 	assert.Empty(t, lane.From(ctx))
-	assert.Empty(t, lane.User(ctx))
+	assert.Equal(t, "u1", lane.User(ctx), "who the application has found out")
+	ctx = lane.Extract(lane.With(t.Context(), "blue"), message{}, lane.DefaultHeaders())
 	assert.False(t, lane.Injects(ctx, message{}))
 }
 
@@ -57,9 +58,14 @@ func TestInjectLeavesWhatTheCallerSet(t *testing.T) {
 	ctx := lane.WithUser(lane.With(t.Context(), "blue"), "u1")
 	out := message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}}
 	lane.Inject(ctx, out)
-	assert.Equal(t, message{"x-gray-lane": {"green"}, "x-user-id": {"u2"}, "baggage": {"gray-lane=green"}}, out)
+	assert.Equal(t, message{"x-gray-lane": {"green"}, "x-user-id": {"u1"}, "baggage": {"gray-lane=green"}}, out,
+		"but for the user: what the application said goes before the header")
 	assert.Equal(t, "green", lane.Of(out))
-	assert.Equal(t, "u1", lane.UserOf(ctx, out), "what the application said goes before the header")
+	assert.Equal(t, "u1", lane.UserOf(ctx, out))
+
+	out = message{"x-user-id": {"u2"}}
+	lane.Inject(lane.WithUser(t.Context(), "no\nheader"), out)
+	assert.Equal(t, message{"x-user-id": {""}}, out, "not somebody else")
 }
 
 func TestTheApplicationsUserBeatsTheHeaders(t *testing.T) {

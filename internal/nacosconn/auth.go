@@ -159,6 +159,13 @@ func (u *userPassword) login(ctx context.Context, e Endpoint) (map[string]string
 	return headers, nil
 }
 
+// A token's life is believed between these, in seconds: a server that says less
+// would be asked for a new one by every request.
+const (
+	minTokenTTL = 10
+	maxTokenTTL = 24 * 60 * 60
+)
+
 // loginAnswer is what a server says to a login.
 type loginAnswer struct {
 	status   int
@@ -181,7 +188,8 @@ func (a *loginAnswer) token() (headers map[string]string, ttl time.Duration, err
 	if err := json.Unmarshal(a.body, &token); err != nil || token.AccessToken == "" {
 		return nil, 0, errors.New("failed: the answer holds no token")
 	}
-	return map[string]string{"accessToken": token.AccessToken}, time.Duration(token.TTL) * time.Second, nil
+	seconds := min(max(token.TTL, minTokenTTL), maxTokenTTL)
+	return map[string]string{"accessToken": token.AccessToken}, time.Duration(seconds) * time.Second, nil
 }
 
 func post(ctx context.Context, client *http.Client, to, form string) (loginAnswer, error) {
