@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -129,13 +130,26 @@ func TestPasswordDoesNotFollowARedirect(t *testing.T) {
 }
 
 func TestTokenIsReplacedWhenItIsDue(t *testing.T) {
-	e, logins := loginServer(t, "/nacos/v1/auth/users/login", `{"accessToken":"short","tokenTtl":0}`)
-	c := UserPassword("u", "p&ü")
+	e, logins := loginServer(t, "/nacos/v1/auth/users/login", goodToken)
+	c := UserPassword("u", "p&ü").(*userPassword) //nolint:forcetypeassert // it is one
 	for range 3 {
 		_, err := c.Headers(t.Context(), e)
 		require.NoError(t, err)
+		c.renew = time.Now()
 	}
 	assert.EqualValues(t, 3, logins.Load())
+}
+
+func TestAServerCannotMakeEveryRequestLogIn(t *testing.T) {
+	for _, ttl := range []string{"0", "-1", "9223372036854775807"} {
+		e, logins := loginServer(t, "/nacos/v1/auth/users/login", `{"accessToken":"odd","tokenTtl":`+ttl+`}`)
+		c := UserPassword("u", "p&ü")
+		for range 3 {
+			_, err := c.Headers(t.Context(), e)
+			require.NoError(t, err)
+		}
+		assert.EqualValues(t, 1, logins.Load(), ttl)
+	}
 }
 
 func TestRefusedLoginSaysWhy(t *testing.T) {
