@@ -14,7 +14,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart demo gin integration budget bench fuzz cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart demo gin integration budget figures bench fuzz cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -54,6 +54,9 @@ endif
 budget: ## modules and size that a minimal consumer links
 	BUDGET=1 $(GO) test -v -count=1 -run Budget ./internal/deptest
 
+figures: ## what the faces' own tests measure
+	$(GO) test -v -count=1 -run '^Test(AddedInstances|NoCallFailsWhenConnections|OneConnection|ARollingRestart)' ./httpx ./grpcx
+
 bench: ## benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
@@ -71,7 +74,7 @@ cover: ## coverage over all packages, as cover.out
 tidy-check: ## go.mod and go.sum are what go mod tidy would write
 	@for dir in $(MODULES); do (cd $$dir && $(GO) mod tidy -diff) || exit 1; done
 
-check: quickstart test race lint tidy-check budget gin integration ## everything
+check: quickstart test race lint tidy-check budget figures gin integration ## everything
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
