@@ -102,13 +102,12 @@ func (c *Call) Next(ctx context.Context, skip balancer.Skip) (Call, error) {
 		Decision: c.Decision, State: c.State, Attempt: c.Attempt + 1, view: c.view,
 		tried: append(slices.Clip(c.tried), c.endpoint),
 	}
+	var err error
 	if !n.take(others{n.tried, skip}) && !n.take(skip) {
-		err := n.skipped()
-		c.view.resolver.options.hooks.pick(ctx, &n, err)
-		return n, err
+		err = n.skipped()
 	}
-	c.view.resolver.options.hooks.pick(ctx, &n, nil)
-	return n, nil
+	c.view.resolver.options.hooks.pick(ctx, &n, err)
+	return n, err
 }
 
 // others skips what was tried, and what the caller skips.
