@@ -130,9 +130,9 @@ const toV1, toV2 = "gray: v1\ndefault: v1\n", "gray: v1\ndefault: v2\n"
 func TestListsAndRulesAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg, src := memory.New(), newSource()
+		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2")) // before the watch: one first list
 		r, v := open(t, reg, src)
 		defer r.Close()
-		reg.Set(order, instance("10.0.0.1:1", "v1"), instance("10.0.0.2:1", "v2"))
 		one := src.say(toV1)
 		synctest.Wait()
 		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,7 +53,7 @@ type fakeServer struct {
 	stop     chan error    // what Serve returns
 	drain    time.Duration // how long the running requests take
 	version  string
-	requests chan time.Time // capacity 1: the newest
+	newest   atomic.Int64 // request, as the time since start plus 1; 0 for none
 }
 
 func (s *fakeServer) Serve(ln net.Listener) error {
@@ -87,22 +88,14 @@ func (s *fakeServer) Close() error {
 }
 
 func (s *fakeServer) LastRequest() time.Time {
-	select {
-	case t := <-s.requests:
-		s.requests <- t
-		return t
-	default:
+	since := s.newest.Load()
+	if since == 0 {
 		return time.Time{}
 	}
+	return s.start.Add(time.Duration(since - 1))
 }
 
-func (s *fakeServer) request() {
-	select {
-	case <-s.requests:
-	default:
-	}
-	s.requests <- time.Now()
-}
+func (s *fakeServer) request() { s.newest.Store(int64(time.Since(s.start)) + 1) }
 
 // fakeRegistrar accepts an instance after a while.
 type fakeRegistrar struct {
@@ -182,7 +175,7 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{journal: journal{start: time.Now()}}
-	w.srv = fakeServer{journal: &w.journal, stop: make(chan error, 1), requests: make(chan time.Time, 1)}
+	w.srv.journal, w.srv.stop = &w.journal, make(chan error, 1)
 	w.reg = fakeRegistrar{journal: &w.journal}
 	w.ln = listener{make(chan struct{})}
 	w.cfg = serving.Config{
