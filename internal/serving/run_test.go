@@ -50,10 +50,10 @@ func (j *journal) all() []line {
 // fakeServer serves until it is told to end.
 type fakeServer struct {
 	*journal
-	stop     chan error    // what Serve returns
-	drain    time.Duration // how long the running requests take
-	version  string
-	newest   atomic.Int64 // request, as the time since start plus 1; 0 for none
+	stop    chan error    // what Serve returns
+	drain   time.Duration // how long the running requests take
+	version string
+	newest  atomic.Int64 // request, as the time since start plus 1; 0 for none
 }
 
 func (s *fakeServer) Serve(ln net.Listener) error {
