@@ -24,18 +24,18 @@ type Options struct {
 	Caller map[string]string
 }
 
-// Build makes a director of the rules (nil: no document was ever accepted) and a
-// snapshot. It takes over from prev (nil: none) the endpoints of instances that
-// are still there and the rotation of subsets and splits, so that an update
-// disturbs neither.
-func Build(rules *config.Rules, snap *registry.Snapshot, o Options, prev *Director) *Director {
+// Build makes a director of a service's rules (nil: no document was ever
+// accepted), the global document (nil: none was) and a snapshot. It takes over
+// from prev (nil: none) the endpoints of instances that are still there and the
+// rotation of subsets and splits, so that an update disturbs neither.
+func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, o Options, prev *Director) *Director {
 	b := builder{
 		prev: prev,
 		d: &Director{
 			snapshot: snap, rules: rules, caller: o.Caller,
 			endpoints: inheritEndpoints(snap, prev),
 			targets:   map[string]*subset{},
-			lanes:     map[string]*subset{},
+			lanes:     map[string]laneSubset{},
 			subsets:   map[string]*subset{},
 			asked:     config.HeaderField(lane.HeaderVersion),
 		},
@@ -51,11 +51,15 @@ func Build(rules *config.Rules, snap *registry.Snapshot, o Options, prev *Direct
 		if rules.Balance.Policy != config.Unset {
 			b.policy = rules.Balance.Policy
 		}
+		var old *matcher
+		if prev != nil {
+			old = &prev.matcher
+		}
+		b.d.matcher = newMatcher(rules.Rules, old)
 	}
-	b.lanes()
+	b.lanes(global)
 	b.targets(name)
 	b.standard(name, all)
-	b.walks()
 	return b.d
 }
 
@@ -65,8 +69,14 @@ type builder struct {
 	policy config.Policy
 }
 
+// open is what an instance must be even where its health does not count: enabled,
+// of some weight, and not isolated.
+func (d *Director) open(in *registry.Instance) bool {
+	return in.Enabled && in.Weight > 0 && (d.rules == nil || !d.rules.Isolated(in.Addr))
+}
+
 // usable is section 3's: may be sent requests.
-func usable(in *registry.Instance) bool { return in.Enabled && in.Healthy && in.Weight > 0 }
+func (d *Director) usable(in *registry.Instance) bool { return in.Healthy && d.open(in) }
 
 // baseline instances belong to no lane.
 func baseline(in *registry.Instance) bool { return in.Metadata[registry.KeyLane] == "" }
@@ -81,22 +91,35 @@ func carries(in *registry.Instance, labels map[string]string) bool {
 	return true
 }
 
-// belongs reports whether the instance is one of the target with these labels,
+// Belongs reports whether the instance is one of the target with these labels,
 // whatever its state: targets hold baseline instances, unless they name a lane.
-func belongs(in *registry.Instance, labels map[string]string) bool {
+func Belongs(in *registry.Instance, labels map[string]string) bool {
 	_, named := labels[registry.KeyLane]
 	return (named || baseline(in)) && carries(in, labels)
 }
 
-func (b *builder) lanes() {
+// lanes makes the subsets of the lanes that instances name, and of those that are
+// declared.
+func (b *builder) lanes(global *config.Global) {
 	members := map[string][]int32{}
 	for i, in := range b.d.snapshot.All() {
-		if name := in.Metadata[registry.KeyLane]; lane.Valid(name) && usable(in) {
+		if name := in.Metadata[registry.KeyLane]; lane.Valid(name) && b.d.usable(in) {
 			members[name] = append(members[name], int32(i)) //nolint:gosec // a list is far shorter
 		}
 	}
+	strict := map[string]bool{}
+	if global != nil {
+		for name, l := range global.Lanes {
+			strict[name] = l.Strict
+			if l.Match != nil {
+				members[name] = b.indices(func(in *registry.Instance) bool { return b.d.usable(in) && carries(in, l.Match) })
+			} else if _, ok := members[name]; !ok {
+				members[name] = nil
+			}
+		}
+	}
 	for name, m := range members {
-		b.d.lanes[name] = b.subset("lane/"+name, m)
+		b.d.lanes[name] = laneSubset{b.subset("lane/"+name, m), strict[name]}
 	}
 }
 
@@ -106,11 +129,11 @@ func (b *builder) targets(standard string) {
 	members := map[string][]int32{}
 	if r := b.d.rules; r != nil && r.Targets != nil {
 		for name, labels := range r.Targets {
-			members[name] = b.indices(func(in *registry.Instance) bool { return usable(in) && belongs(in, labels) })
+			members[name] = b.indices(func(in *registry.Instance) bool { return b.d.usable(in) && Belongs(in, labels) })
 		}
 	} else {
 		for i, in := range b.d.snapshot.All() {
-			if v := in.Version(); usable(in) && baseline(in) && (config.ValidName(v) || v == standard && v != "") {
+			if v := in.Version(); b.d.usable(in) && baseline(in) && (config.ValidName(v) || v == standard && v != "") {
 				members[v] = append(members[v], int32(i)) //nolint:gosec // a list is far shorter
 			}
 		}
@@ -122,13 +145,13 @@ func (b *builder) targets(standard string) {
 	}
 }
 
-// standard makes the default: the named target or, if all, every baseline
-// instance.
+// standard makes the default, the named target or, if all, every baseline
+// instance, and what serves in its place when it has nobody usable.
 func (b *builder) standard(name string, all bool) {
-	in := func(i *registry.Instance) bool { return belongs(i, b.labels(name)) }
+	in := func(i *registry.Instance) bool { return Belongs(i, b.d.labels(name)) }
 	if all {
 		in = baseline
-		m := b.indices(func(i *registry.Instance) bool { return usable(i) && baseline(i) })
+		m := b.indices(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) })
 		b.d.standard = target{"", b.subset("default", m)}
 	} else {
 		b.d.standard = target{name, b.d.targets[name]}
@@ -136,43 +159,18 @@ func (b *builder) standard(name string, all bool) {
 	if b.d.standard.subset != nil {
 		return
 	}
-	b.d.panicked = b.subset("panic", b.indices(func(i *registry.Instance) bool {
-		return i.Enabled && i.Weight > 0 && in(i)
-	}))
+	b.d.panicked = b.subset("panic", b.indices(func(i *registry.Instance) bool { return b.d.open(i) && in(i) }))
+	if b.d.panicked == nil && b.d.rules != nil && b.d.rules.DegradeAny {
+		b.d.anybody = b.subset("any", b.indices(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) }))
+	}
 }
 
-func (b *builder) labels(name string) map[string]string {
-	if r := b.d.rules; r != nil && r.Targets != nil {
-		return r.Targets[name]
+// labels returns the labels of the instances of a target.
+func (d *Director) labels(name string) map[string]string {
+	if d.rules != nil && d.rules.Targets != nil {
+		return d.rules.Targets[name]
 	}
 	return map[string]string{registry.KeyVersion: name}
-}
-
-// walks gives each drawn split its walk, the previous one where the rule is the
-// same: its salt says so.
-func (b *builder) walks() {
-	if b.d.rules == nil {
-		return
-	}
-	old := map[string]*walk{}
-	if b.prev != nil && b.prev.rules != nil {
-		for i, w := range b.prev.walks {
-			if w != nil {
-				old[b.prev.rules.Rules[i].Salt] = w
-			}
-		}
-	}
-	rules := b.d.rules.Rules
-	b.d.walks = make([]*walk, len(rules))
-	for i := range rules {
-		if !rules[i].Split || rules[i].Sticky != nil {
-			continue
-		}
-		if b.d.walks[i] = old[rules[i].Salt]; b.d.walks[i] == nil {
-			b.d.walks[i] = newWalk()
-		}
-		delete(old, rules[i].Salt) // two rules may share a salt, but not a walk
-	}
 }
 
 func (b *builder) indices(ok func(*registry.Instance) bool) []int32 {
@@ -185,13 +183,21 @@ func (b *builder) indices(ok func(*registry.Instance) bool) []int32 {
 	return m
 }
 
-// subset makes the subset of the given instances, nil if there is none. The key
-// says which subset of the previous director it goes on from.
+// subset makes the subset of the given instances, as far as they are preferred;
+// nil if there is none. The key says which subset of the previous director it goes
+// on from.
 func (b *builder) subset(key string, members []int32) *subset {
 	if len(members) == 0 {
 		return nil
 	}
-	s := &subset{members: members, endpoints: make([]*Endpoint, len(members))}
+	s := &subset{}
+	s.members = b.d.prefer(members, func(label string, kept []int32) {
+		if kept == nil {
+			s.skipped = append(s.skipped, label)
+		}
+	})
+	members = s.members
+	s.endpoints = make([]*Endpoint, len(members))
 	weights := make([]uint32, len(members))
 	for i, m := range members {
 		s.endpoints[i] = b.d.endpoints[m]
@@ -250,7 +256,7 @@ const maxCensus = 20
 
 // census counts instances by version.
 func census(snap *registry.Snapshot) string {
-	type count struct{ all, usable int }
+	type count struct{ all, healthy int }
 	counts := map[string]count{}
 	for _, in := range snap.All() {
 		name := in.Version()
@@ -262,8 +268,8 @@ func census(snap *registry.Snapshot) string {
 		}
 		c := counts[name]
 		c.all++
-		if usable(in) {
-			c.usable++
+		if in.Enabled && in.Healthy && in.Weight > 0 {
+			c.healthy++
 		}
 		counts[name] = c
 	}
@@ -275,8 +281,8 @@ func census(snap *registry.Snapshot) string {
 		}
 		c := counts[name]
 		text := fmt.Sprintf("%.64s ×%d", name, c.all)
-		if c.usable < c.all {
-			text += fmt.Sprintf(" (%d usable)", c.usable)
+		if c.healthy < c.all {
+			text += fmt.Sprintf(" (%d usable)", c.healthy)
 		}
 		out = append(out, text)
 	}

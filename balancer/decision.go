@@ -28,10 +28,12 @@ const (
 	FallbackDefault
 	// FallbackPanic: the default's instances, whatever their health.
 	FallbackPanic
+	// FallbackAny: any baseline instance, since the default has nobody at all.
+	FallbackAny
 )
 
-// String returns "", "default" or "panic".
-func (f Fallback) String() string { return [...]string{"", "default", "panic", ""}[f&3] }
+// String returns "", "default", "panic" or "any".
+func (f Fallback) String() string { return [...]string{"", "default", "panic", "any"}[f&3] }
 
 // Decision is what was decided about one request, before an instance was picked.
 // It explains itself; it is a value and holds no reference to the request.
@@ -49,6 +51,15 @@ type Decision struct {
 	subset *subset // the candidates
 	hash   uint64  // of the request's key
 	hashed bool    // false: no key, or not picked by hash
+}
+
+// Skipped returns the labels of `prefer` that were skipped: they would have left
+// nobody, or too few. It is read-only.
+func (d *Decision) Skipped() []string {
+	if d.subset == nil {
+		return nil
+	}
+	return d.subset.skipped
 }
 
 // Candidates returns the endpoints that the decision leaves to the picker.

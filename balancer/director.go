@@ -13,15 +13,16 @@ import (
 type Director struct {
 	snapshot  *registry.Snapshot
 	rules     *config.Rules // nil: no document
+	matcher   matcher       // its rules
 	caller    map[string]string
 	endpoints []*Endpoint // one for each instance of the snapshot
 
-	standard target             // the default
-	panicked *subset            // the default whatever its health; nil unless it has nobody usable
-	targets  map[string]*subset // usable instances by target; without declared targets, by version
-	lanes    map[string]*subset // usable instances by lane
-	walks    []*walk            // one for each rule; nil unless its slot is drawn
-	asked    *config.Field      // names the target while there is no document
+	lanes    map[string]laneSubset // those that are declared or have somebody usable
+	targets  map[string]*subset    // usable instances by target; without declared targets, by version
+	standard target                // the default
+	panicked *subset               // the default whatever its health; nil unless it has nobody usable
+	anybody  *subset               // of `degrade: any`; nil unless the default has nobody at all
+	asked    *config.Field         // names the target while there is no document
 
 	subsets map[string]*subset // all of the above by key, for the next Build
 	there   func() string      // the versions that there are, counted when somebody asks
@@ -30,6 +31,11 @@ type Director struct {
 type target struct {
 	name   string
 	subset *subset // nil: nobody is usable
+}
+
+type laneSubset struct {
+	subset *subset // nil: nobody is usable
+	strict bool
 }
 
 // Decide decides about a request. The error is a *Error.
@@ -41,60 +47,51 @@ func (d *Director) Decide(req config.Request) (Decision, error) {
 // caller; -1 draws it. It serves requests that are decided again, which keep their
 // slot, and explanations, which must not move a walk.
 func (d *Director) DecideAt(req config.Request, slot int) (Decision, error) {
+	// 1. Lanes and rules are off.
 	if d.rules != nil && !d.rules.Enabled {
 		return d.settle(req, Decision{Via: ViaOff, Slot: -1}, &d.standard, false)
 	}
+	// 2. The request's lane.
 	if name := req.Lane(); name != "" {
-		if s := d.lanes[name]; s != nil {
-			return d.hand(req, Decision{Via: ViaLane, Target: name, Slot: -1}, s)
+		if lane, ok := d.lanes[name]; ok && (lane.subset != nil || lane.strict) {
+			dec := Decision{Via: ViaLane, Target: name, Slot: -1}
+			if lane.subset == nil {
+				return dec, d.refuse(dec, ErrNoInstance)
+			}
+			return d.hand(req, dec, lane.subset)
 		}
 	}
+	// 3. The first rule that matches.
 	if d.rules == nil {
 		if name, ok := d.asked.Value(req, d.caller); ok {
 			return d.named(req, Decision{Via: ViaRule, Slot: -1}, name, false)
 		}
-		return d.settle(req, Decision{Slot: -1}, &d.standard, false)
+	} else if len(d.matcher.rules) > 0 {
+		l := config.NewLookup(req, d.caller)
+		if i, asked := d.matcher.match(&l); i >= 0 {
+			return d.follow(req, &l, i, asked, slot)
+		}
 	}
-	for i := range d.rules.Rules {
-		rule := &d.rules.Rules[i]
-		if !rule.Enabled || !rule.When.Holds(req, d.caller) {
-			continue
-		}
-		dec := Decision{Via: ViaRule, Rule: rule.Name, Slot: -1}
-		if rule.By != nil {
-			if name, ok := rule.By.Value(req, d.caller); ok {
-				return d.named(req, dec, name, rule.Strict)
-			}
-			continue
-		}
-		if !rule.Split {
-			return d.to(req, dec, rule.To[0].Target, rule.Strict)
-		}
-		if dec.Slot = d.slot(i, req, slot); dec.Slot >= 0 {
-			if name, ok := rule.Arm(dec.Slot); ok {
-				return d.to(req, dec, name, rule.Strict)
-			}
-		}
-		return d.settle(req, dec, &d.standard, false)
-	}
+	// 4. The default.
 	return d.settle(req, Decision{Slot: -1}, &d.standard, false)
 }
 
-// slot returns the slot of a request in split rule i; -1 if the sticky field is
-// absent: the default then, never a random slot.
-func (d *Director) slot(i int, req config.Request, given int) int {
-	rule := &d.rules.Rules[i]
-	if rule.Sticky != nil {
-		key, ok := rule.Sticky.Value(req, d.caller)
-		if !ok {
-			return -1
+// follow chooses the target that rule i names.
+func (d *Director) follow(req config.Request, l *config.Lookup, i int, asked string, slot int) (Decision, error) {
+	rule := &d.matcher.rules[i]
+	dec := Decision{Via: ViaRule, Rule: rule.Name, Slot: -1}
+	switch {
+	case rule.By != nil:
+		return d.named(req, dec, asked, rule.Strict)
+	case !rule.Split:
+		return d.to(req, dec, rule.To[0].Target, rule.Strict)
+	}
+	if dec.Slot = d.matcher.slot(i, l, slot); dec.Slot >= 0 {
+		if name, ok := rule.Arm(dec.Slot); ok {
+			return d.to(req, dec, name, rule.Strict)
 		}
-		return config.Slot(rule.Salt, key)
 	}
-	if given >= 0 {
-		return given
-	}
-	return d.walks[i].next()
+	return d.settle(req, dec, &d.standard, false)
 }
 
 // named goes on with a target that the request named itself.
@@ -141,9 +138,13 @@ func (d *Director) settle(req config.Request, dec Decision, t *target, strict bo
 			return d.hand(req, dec, d.standard.subset)
 		}
 	}
-	if d.panicked != nil {
+	switch {
+	case d.panicked != nil:
 		dec.Fallback = FallbackPanic
 		return d.hand(req, dec, d.panicked)
+	case d.anybody != nil:
+		dec.Fallback = FallbackAny
+		return d.hand(req, dec, d.anybody)
 	}
 	dec.Fallback = NoFallback
 	return dec, d.refuse(dec, ErrNoInstance)

@@ -27,7 +27,7 @@ rules:
 func TestDecideFollowsTheRules(t *testing.T) {
 	list := append(versions("v1", "v1", "v2"), instance("10.0.0.9:1", 1, "version", "v2", "lane", "blue"))
 	v1, v2 := []string{"10.0.0.1:1", "10.0.0.1:2"}, []string{"10.0.0.1:3"}
-	d := Build(rules(t, releasePlan), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, releasePlan), nil, snapshot(list...), Options{}, nil)
 	header := func(kv ...string) request {
 		r := request{headers: map[string]string{}}
 		for i := 0; i < len(kv); i += 2 {
@@ -127,7 +127,7 @@ func TestDefaultWithoutHealthyInstancesPanics(t *testing.T) {
 	list := versions("v1", "v1", "v1", "v2")
 	list[0].Healthy, list[1].Healthy = false, false
 	list[2].Enabled = false
-	d := Build(rules(t, releasePlan), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, releasePlan), nil, snapshot(list...), Options{}, nil)
 
 	got, err := d.Decide(request{})
 	require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestDefaultWithoutHealthyInstancesPanics(t *testing.T) {
 func TestNobodyIsAnErrorThatNamesEverything(t *testing.T) {
 	list := versions("v1", "v2")
 	list[0].Weight = 0
-	_, err := Build(rules(t, releasePlan), snapshot(list...), Options{}, nil).Decide(request{})
+	_, err := Build(rules(t, releasePlan), nil, snapshot(list...), Options{}, nil).Decide(request{})
 	var e *Error
 	require.ErrorAs(t, err, &e)
 	require.ErrorIs(t, err, ErrNoInstance)
@@ -153,7 +153,7 @@ func TestNobodyIsAnErrorThatNamesEverything(t *testing.T) {
 func TestDisabledDocumentSendsEverythingToTheDefault(t *testing.T) {
 	doc := strings.Replace(releasePlan, "gray: v1", "gray: v1\nenabled: false", 1)
 	list := append(versions("v1", "v2"), instance("10.0.0.9:1", 1, "version", "v2", "lane", "blue"))
-	d := Build(rules(t, doc), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
 	got, err := d.Decide(request{lane: "blue", headers: map[string]string{"x-gray-version": "v2"}})
 	require.NoError(t, err)
 	assert.Equal(t, ViaOff, got.Via)
@@ -181,7 +181,7 @@ rules:
 	}
 	list[4].Cluster = "C1"
 	list[4].ID = registry.InstanceID(list[4].Addr, "C1")
-	d := Build(rules(t, doc), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
 	decide := func(version string) (Decision, error) {
 		return d.Decide(request{headers: map[string]string{"x-gray-version": version}})
 	}
@@ -203,7 +203,7 @@ func TestWithoutADocument(t *testing.T) {
 	list := append(versions("v1", "v2"), instance("10.0.0.9:1", 1, "version", "v3", "lane", "blue"))
 	asked := request{headers: map[string]string{"x-gray-version": "v2"}}
 
-	open := Build(nil, snapshot(list...), Options{}, nil)
+	open := Build(nil, nil, snapshot(list...), Options{}, nil)
 	got, err := open.Decide(request{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"10.0.0.1:1", "10.0.0.1:2"}, candidates(got), "every baseline instance")
@@ -216,7 +216,7 @@ func TestWithoutADocument(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"10.0.0.9:1"}, candidates(got))
 
-	v1 := Build(nil, snapshot(list...), Options{DefaultVersion: "v1"}, nil)
+	v1 := Build(nil, nil, snapshot(list...), Options{DefaultVersion: "v1"}, nil)
 	got, err = v1.Decide(request{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"10.0.0.1:1"}, candidates(got))
@@ -226,8 +226,8 @@ func TestWithoutADocument(t *testing.T) {
 func TestHashBalanceGivesEachUserOneOwner(t *testing.T) {
 	doc := "gray: v1\ndefault: v1\nbalance: {hash: user}\n"
 	list := versions("v1", "v1", "v1", "v1", "v1")
-	d := Build(rules(t, doc), snapshot(list...), Options{}, nil)
-	other := Build(rules(t, doc), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
+	other := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
 	owner := func(d *Director, user string) string {
 		dec, err := d.Decide(request{user: user})
 		require.NoError(t, err)
@@ -254,7 +254,7 @@ func TestHashBalanceGivesEachUserOneOwner(t *testing.T) {
 func TestASplitIsExactAndItsArmIsEven(t *testing.T) {
 	doc := "gray: v1\ndefault: v1\nrules:\n- {name: r, to: {v2: 20%}}\n"
 	list := versions("v1", "v1", "v1", "v2", "v2", "v2", "v2", "v2")
-	d := Build(rules(t, doc), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
 	total, first := map[string]int{}, map[string]int{}
 	for i := range 10_000 {
 		dec, err := d.Decide(request{})
@@ -278,7 +278,7 @@ func TestASplitIsExactAndItsArmIsEven(t *testing.T) {
 func TestAnUpdateKeepsEndpointsRotationAndWalks(t *testing.T) {
 	doc := "gray: v1\ndefault: v1\nrules:\n- {name: r, to: {v2: 20%}}\n"
 	list := versions("v1", "v1", "v2", "v2")
-	d := Build(rules(t, doc), snapshot(list...), Options{}, nil)
+	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
 	d.Endpoint(1).Begin()
 
 	// A rebuild every ten requests, with weights changing elsewhere and an
@@ -287,7 +287,7 @@ func TestAnUpdateKeepsEndpointsRotationAndWalks(t *testing.T) {
 	for i := range 10_000 {
 		if i%10 == 0 {
 			next := append(versions("v1", "v1", "v2", "v2"), instance("10.0.0.0:1", float64(1+i%7), "version", "v3"))
-			d = Build(rules(t, doc), snapshot(next[:4+i/10%2]...), Options{}, d)
+			d = Build(rules(t, doc), nil, snapshot(next[:4+i/10%2]...), Options{}, d)
 		}
 		dec, err := d.Decide(request{})
 		require.NoError(t, err)
@@ -315,7 +315,7 @@ rules:
 - {name: b, when: {path: /b}, to: {v2: 50%}, salt: s}
 `
 	list := versions("v1", "v2")
-	d := Build(rules(t, doc), snapshot(list...), Options{}, Build(rules(t, doc), snapshot(list...), Options{}, nil))
+	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, Build(rules(t, doc), nil, snapshot(list...), Options{}, nil))
 	got := map[string]int{}
 	for range 5000 {
 		for _, path := range []string{"/a", "/b"} {
@@ -329,7 +329,7 @@ rules:
 }
 
 func TestDecideAndPickDoNotAllocate(t *testing.T) {
-	d := Build(rules(t, releasePlan+"balance: {hash: user}\n"), snapshot(versions("v1", "v1", "v2")...), Options{}, nil)
+	d := Build(rules(t, releasePlan+"balance: {hash: user}\n"), nil, snapshot(versions("v1", "v1", "v2")...), Options{}, nil)
 	for name, req := range map[string]config.Request{
 		"rule":    request{headers: map[string]string{"x-gray-version": "v2"}},
 		"sticky":  request{path: "/sticky", user: "u1"},
@@ -348,19 +348,19 @@ func TestDecideAndPickDoNotAllocate(t *testing.T) {
 
 func TestARingIsBuiltOnlyWhenItsMembersChange(t *testing.T) {
 	doc := "gray: v1\ndefault: v1\nbalance: {hash: user}\n"
-	d := Build(rules(t, doc), snapshot(versions("v1", "v1", "v2")...), Options{}, nil)
-	same := Build(rules(t, doc), snapshot(versions("v1", "v1", "v3")...), Options{}, d)
+	d := Build(rules(t, doc), nil, snapshot(versions("v1", "v1", "v2")...), Options{}, nil)
+	same := Build(rules(t, doc), nil, snapshot(versions("v1", "v1", "v3")...), Options{}, d)
 	assert.Same(t, d.standard.subset.ring, same.standard.subset.ring)
 	list := versions("v1", "v1", "v3")
 	list[0].Weight++
-	heavier := Build(rules(t, doc), snapshot(list...), Options{}, same)
+	heavier := Build(rules(t, doc), nil, snapshot(list...), Options{}, same)
 	assert.NotSame(t, same.standard.subset.ring, heavier.standard.subset.ring)
-	fewer := Build(rules(t, doc), snapshot(versions("v1")...), Options{}, heavier)
+	fewer := Build(rules(t, doc), nil, snapshot(versions("v1")...), Options{}, heavier)
 	assert.NotSame(t, heavier.standard.subset.ring, fewer.standard.subset.ring)
 }
 
 func TestOnlyADocumentCanHash(t *testing.T) {
-	d := Build(nil, snapshot(versions("v1")...), Options{Policy: config.Hash}, nil)
+	d := Build(nil, nil, snapshot(versions("v1")...), Options{Policy: config.Hash}, nil)
 	dec, err := d.Decide(request{user: "u1"})
 	require.NoError(t, err)
 	_, e := d.Pick(&dec, nil)

@@ -39,7 +39,7 @@ rules:
 	}
 	snap := registry.NewSnapshot(registry.Service{Name: "order"}, 1, list)
 
-	d := balancer.Build(rules, snap, balancer.Options{}, nil)
+	d := balancer.Build(rules, nil, snap, balancer.Options{}, nil)
 	decision, err := d.Decide(anybody{})
 	if err != nil {
 		fmt.Println(err)

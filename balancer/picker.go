@@ -24,6 +24,7 @@ type Picker interface {
 // subset is the candidates of a decision: instances of one snapshot, never none.
 type subset struct {
 	members   []int32     // indices in the snapshot
+	skipped   []string    // the labels of `prefer` that were skipped
 	endpoints []*Endpoint // of the members
 	cursor    *cursor     // the rotation; the next director's subset of this key goes on with it
 	picker    Picker

@@ -36,7 +36,7 @@ type vectorInstance struct {
 type vectorAnswer struct {
 	Via, Rule, Target, Fallback, Error string
 	Slot                               int
-	Candidates                         []string
+	Skipped, Candidates                []string
 }
 
 type vectorRequest struct {
@@ -98,31 +98,36 @@ func (v *vector) snapshot() *registry.Snapshot {
 	return registry.NewSnapshot(registry.Service{Name: v.Service}, 1, list)
 }
 
-// TestVectors compares all decisions with those of the independent evaluator. A
-// case whose documents use parts of the language that are not built yet is
-// counted, not judged; the counts are part of the test.
+// plain are the cases with a value that the language takes only in quotes (1e3, y).
+// They are refused.
+func plain(name string) bool { return slices.Contains([]string{"case-31", "case-50", "case-79"}, name) }
+
+// TestVectors compares all decisions with those of the independent evaluator.
 func TestVectors(t *testing.T) {
 	f, err := os.Open("testdata/decide.jsonl")
 	require.NoError(t, err)
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
-	judged, decisions, later := 0, 0, 0
+	judged, decisions := 0, 0
 	for lines.Scan() {
 		var v vector
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &v))
 		var r *config.Rules
 		if v.Rules != nil {
 			var problems config.Problems
-			if r, problems = config.ParseRules("gray."+v.Service+".yaml", v.Service, []byte(*v.Rules)); r == nil {
-				require.Error(t, problems.Err())
-				later++
+			r, problems = config.ParseRules("gray."+v.Service+".yaml", v.Service, []byte(*v.Rules))
+			if plain(v.Name) {
+				require.ErrorContains(t, problems.Err(), "needs-quotes")
 				continue
 			}
+			require.NoError(t, problems.Err())
 		}
+		var g *config.Global
 		if v.Global != nil {
-			later++
-			continue
+			var problems config.Problems
+			g, problems = config.ParseGlobal(config.GlobalDocID, []byte(*v.Global))
+			require.NoError(t, problems.Err())
 		}
 		judged++
 		snap := v.snapshot()
@@ -132,7 +137,7 @@ func TestVectors(t *testing.T) {
 			if req.Slot != nil {
 				slot = *req.Slot
 			}
-			d := Build(r, snap, Options{Caller: req.Caller}, nil)
+			d := Build(r, g, snap, Options{Caller: req.Caller}, nil)
 			got, err := d.DecideAt(req, slot)
 			decisions++
 			if !assert.Equal(t, want, answer(got, err), "%s, request %d\n%s", v.Name, i, lines.Text()) {
@@ -141,14 +146,13 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	require.NoError(t, lines.Err())
-	t.Logf("%d cases with %d decisions agree, %d cases need later parts of the language", judged, decisions, later)
-	assert.GreaterOrEqual(t, judged, 30)
+	assert.Equal(t, []int{147, 1176}, []int{judged, decisions})
 }
 
 func answer(d Decision, err error) vectorAnswer {
 	a := vectorAnswer{
 		Via: d.Via.String(), Rule: d.Rule, Target: d.Target, Fallback: d.Fallback.String(),
-		Slot: d.Slot, Candidates: []string{},
+		Slot: d.Slot, Skipped: append([]string{}, d.Skipped()...), Candidates: []string{},
 	}
 	if err != nil {
 		a.Error = map[error]string{ErrNoInstance: "no_instance", ErrUnknownTarget: "unknown_target"}[err.(*Error).Err] //nolint:errorlint,forcetypeassert // Decide returns it bare

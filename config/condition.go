@@ -20,29 +20,33 @@ type check struct {
 	test  test
 }
 
-// Holds reports whether the condition holds for r. Caller holds the labels of
-// this process. Holds does not allocate.
-func (c *Condition) Holds(r Request, caller map[string]string) bool {
-	return (c.when == nil || oneHolds(c.when, r, caller)) && !oneHolds(c.unless, r, caller)
+// Holds reports whether the condition holds for the request that l reads. It does
+// not allocate.
+func (c *Condition) Holds(l *Lookup) bool {
+	return (c.when == nil || oneHolds(c.when, l)) && (c.unless == nil || !oneHolds(c.unless, l))
 }
 
-func oneHolds(clauses []clause, r Request, caller map[string]string) bool {
+func oneHolds(clauses []clause, l *Lookup) bool {
 	for _, c := range clauses {
-		if c.holds(r, caller) {
+		if c.holds(l) {
 			return true
 		}
 	}
 	return false
 }
 
-func (c clause) holds(r Request, caller map[string]string) bool {
+func (c clause) holds(l *Lookup) bool {
 	for i := range c {
-		value, present := c[i].field.Value(r, caller)
-		if !c[i].test.holds(value, present) {
+		if !c[i].holds(l) {
 			return false
 		}
 	}
 	return true
+}
+
+func (c *check) holds(l *Lookup) bool {
+	value, present := l.Value(&c.field)
+	return c.test.holds(value, present)
 }
 
 type operator uint8

@@ -25,6 +25,11 @@ func (r request) Method() string                        { return r.method }
 func (r request) User() string                          { return r.user }
 func (r request) Lane() string                          { return r.lane }
 
+func lookup(r Request, caller map[string]string) *Lookup {
+	l := NewLookup(r, caller)
+	return &l
+}
+
 // condition compiles the lines of a rule that are its condition.
 func condition(t *testing.T, lines ...string) *Condition {
 	t.Helper()
@@ -210,13 +215,13 @@ func TestConditionsHold(t *testing.T) {
 				if v == "-" {
 					r.headers = nil
 				}
-				assert.Equal(t, want, compiled.Holds(r, nil), "%s for %s", c.condition, v)
+				assert.Equal(t, want, compiled.Holds(lookup(r, nil)), "%s for %s", c.condition, v)
 			}
 		}
 		check(c.holds, true)
 		check(c.others, false)
 	}
-	assert.True(t, new(Condition).Holds(request{}, nil), "the zero value")
+	assert.True(t, new(Condition).Holds(lookup(request{}, nil)), "the zero value")
 }
 
 func TestARequestCostsNoAllocation(t *testing.T) {
@@ -229,8 +234,11 @@ func TestARequestCostsNoAllocation(t *testing.T) {
 		path: "/abc", method: "GET", user: "u", lane: "l",
 	}
 	caller := map[string]string{"zone": "z"}
-	require.True(t, c.Holds(r, caller))
-	assert.Zero(t, testing.AllocsPerRun(1000, func() { c.Holds(r, caller) }))
+	require.True(t, c.Holds(lookup(r, caller)))
+	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+		l := NewLookup(r, caller)
+		c.Holds(&l)
+	}))
 	for _, field := range []string{"header.x-a", "cookie.c", "query.q", "path", "method", "user", "lane", "tag.n", "caller.zone"} {
 		f, _ := parseField(field)
 		assert.Zero(t, testing.AllocsPerRun(1000, func() { f.Value(r, caller) }), field)
@@ -246,7 +254,8 @@ func BenchmarkHolds(b *testing.B) {
 	var r Request = request{headers: map[string]string{"x-tester": "yes-please"}, path: "/a"}
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Holds(r, nil)
+		l := NewLookup(r, nil)
+		c.Holds(&l)
 	}
 }
 

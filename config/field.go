@@ -12,6 +12,7 @@ type Field struct {
 	kind   fieldKind
 	name   string     // as written, without the kind
 	header HeaderName // where the value is found, for header.NAME and tag.NAME
+	memo   uint8      // its place in a Lookup plus 1; 0: it has none
 }
 
 type fieldKind uint8

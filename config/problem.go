@@ -69,7 +69,7 @@ func (ps Problems) sort() {
 	})
 }
 
-// The codes that this version uses.
+// The codes of the language.
 const (
 	codeSyntax             = "syntax"
 	codeTooLarge           = "too-large"
@@ -93,12 +93,15 @@ const (
 	codeDuplicateRule      = "duplicate-rule"
 	codeToOrBy             = "to-or-by"
 	codeStickyWithoutSplit = "sticky-without-split"
+	codeBadAddress         = "bad-address"
 	codeWrongService       = "wrong-service"
 	codeUnsupportedVersion = "unsupported-version"
 	codeUnsupportedNeed    = "unsupported-need"
+	codeBadDuration        = "bad-duration"
 	codeBadValue           = "bad-value"
 
 	codeUnreachable    = "unreachable"
 	codeRegexNotNeeded = "regex-not-needed"
 	codeUnstableSticky = "unstable-sticky"
+	codeNoInstance     = "no-instance"
 )

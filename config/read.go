@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,9 +12,10 @@ import (
 // reader walks a document and notes every problem.
 type reader struct {
 	file     string
-	service  string
 	problems Problems
 	compiled int // the size of all patterns so far, see MaxCompiled
+	// there says whether any instance has such labels; nil: that is not known.
+	there func(labels map[string]string) bool
 }
 
 func (r *reader) errorf(at place, code, format string, args ...any) {
@@ -28,45 +30,55 @@ func (r *reader) warnf(at place, code, format string, args ...any) {
 	r.problems[len(r.problems)-1].Severity = Warning
 }
 
-// field is one field of a mapping that is read into a T.
+// field is one field of a mapping that is read into a T. Read gets values that
+// were not refused.
 type field[T any] struct {
 	name     string
 	required bool
-	// read gets values that were not refused. Nil: the language has the field,
-	// this version does not.
-	read func(r *reader, n *node, out *T)
+	read     func(r *reader, n *node, out *T)
 }
+
+// Whether fields whose names start with "x-" may stand in a mapping.
+const (
+	closed = false
+	free   = true
+)
 
 // readFields reads a mapping in the order of the table, which is the order in
 // which values depend on each other, and not of the document.
-func readFields[T any](r *reader, m *node, fields []field[T], out *T) {
+func readFields[T any](r *reader, m *node, free bool, fields []field[T], out *T) {
 	for _, p := range m.pairs {
-		i := slices.IndexFunc(fields, func(f field[T]) bool { return f.name == p.key.text })
+		known := func(f field[T]) bool { return f.name == p.key.text }
 		switch {
 		case p.key.kind != scalar:
 			r.want(p.key, scalar)
-		case strings.HasPrefix(p.key.text, "x-"):
-		case i < 0:
-			r.errorf(p.key.place, codeUnknownField, "there is no field %s%s", quote(p.key.text), hint(p.key.text, fields))
-		case fields[i].read == nil:
-			r.errorf(p.key.place, codeUnknownField, "%q is not known to this version yet", p.key.text)
+		case free && strings.HasPrefix(p.key.text, "x-"):
+		case !slices.ContainsFunc(fields, known):
+			names := func(yield func(string) bool) {
+				for i := range fields {
+					if !yield(fields[i].name) {
+						return
+					}
+				}
+			}
+			r.errorf(p.key.place, codeUnknownField, "there is no field %s%s", quote(p.key.text), hint(p.key.text, names))
 		}
 	}
 	for _, f := range fields {
 		switch n := m.get(f.name); {
 		case n == nil && f.required:
 			r.errorf(m.start(), codeMissingField, "%q is required", f.name)
-		case n != nil && n.kind != refused && f.read != nil:
+		case n != nil && n.kind != refused:
 			f.read(r, n, out)
 		}
 	}
 }
 
-// hint names the field that an unknown one is a slip of.
-func hint[T any](unknown string, fields []field[T]) string {
-	for _, f := range fields {
-		if similar(f.name, unknown) {
-			return fmt.Sprintf(", did you mean %q?", f.name)
+// hint names what an unknown name is a slip of.
+func hint(unknown string, names iter.Seq[string]) string {
+	for name := range names {
+		if similar(name, unknown) {
+			return fmt.Sprintf(", did you mean %q?", name)
 		}
 	}
 	return ""
@@ -156,7 +168,7 @@ func (r *reader) word(n *node, words ...string) int {
 	}
 	i := slices.Index(words, n.text)
 	if i < 0 {
-		r.errorf(n.place, codeBadValue, "%s is not one of: %s", quote(n.text), strings.Join(words, ", "))
+		r.errorf(n.place, codeBadValue, "%s is not one of: %s%s", quote(n.text), strings.Join(words, ", "), hint(n.text, slices.Values(words)))
 	}
 	return i
 }

@@ -70,8 +70,19 @@ type Publisher interface {
 	Publish(ctx context.Context, dataID string, content []byte, casMD5 string) error
 }
 
+// The data IDs of documents. No service can be called "_global".
+const (
+	// GlobalDocID is the data ID of the global document.
+	GlobalDocID = "gray._global.yaml"
+	// GlobalSwitchesDocID is the data ID of the switches of all services.
+	GlobalSwitchesDocID = "switches._global.yaml"
+)
+
 // ServiceDocID returns the data ID of a service's rule document.
 func ServiceDocID(service string) string { return "gray." + service + ".yaml" }
+
+// SwitchesDocID returns the data ID of a service's switches.
+func SwitchesDocID(service string) string { return "switches." + service + ".yaml" }
 
 // DefaultGroup is the Nacos group of the documents.
 const DefaultGroup = "GRAY"

@@ -37,30 +37,34 @@ func (r *Rule) Arm(slot int) (target string, ok bool) {
 // without moving a key of another: one from each end of the slots.
 const maxStickyArms = 2
 
-// to reads the target of a rule, or the arms of a split.
+// to reads the target of a service's rule, or the arms of a split.
 func (r *reader) to(n *node, d *ruleDraft) {
+	r.arms(n, d, func(n *node) (string, bool) { return r.target(n, d.doc) })
+	if d.Split && (d.doc.Default == "" || n.get(d.doc.Default) != nil) {
+		d.beside-- // If the default is not known, any arm may be its.
+	}
+}
+
+// arms reads a name, or a map of names and shares.
+func (r *reader) arms(n *node, d *ruleDraft, name func(*node) (string, bool)) {
 	if n.kind != mapping {
-		if target, ok := r.target(n, d.doc); ok {
+		if target, ok := name(n); ok {
 			d.To = []Arm{{Target: target, To: Slots}}
 		}
 		return
 	}
-	d.Split = true
+	d.Split, d.beside = true, len(n.pairs)
 	if len(n.pairs) == 0 {
 		r.errorf(n.place, codeBadValue, "no arm; write the shares as {v2: 10%%}")
 	}
 	for _, p := range n.pairs {
-		target, ok := r.target(p.key, d.doc)
+		target, ok := name(p.key)
 		if p.value.kind == refused {
 			continue
 		}
 		if share, good := r.percent(p.value); ok && good {
 			d.To = append(d.To, Arm{Target: target, To: share})
 		}
-	}
-	d.beside = len(n.pairs)
-	if d.doc.Default == "" || n.get(d.doc.Default) != nil {
-		d.beside-- // If the default is not known, any arm may be its.
 	}
 }
 
@@ -75,10 +79,12 @@ func (r *reader) arrange(at place, sticky bool, d *ruleDraft) {
 		r.errorf(at, codePercentSum, "the shares add up to more than 100%%")
 	}
 	if sticky && d.beside > maxStickyArms {
-		r.errorf(at, codeTooManyArms, "with sticky a to has at most %d arms beside the default's", maxStickyArms)
+		r.errorf(at, codeTooManyArms, "with sticky there are at most %d arms beside the default's", maxStickyArms)
 	}
 
-	d.To = slices.DeleteFunc(d.To, func(a Arm) bool { return a.Target == d.doc.Default })
+	if d.doc != nil {
+		d.To = slices.DeleteFunc(d.To, func(a Arm) bool { return a.Target == d.doc.Default })
+	}
 	slices.SortFunc(d.To, func(a, b Arm) int { return cmp.Compare(a.Target, b.Target) })
 	next := 0
 	for i := range d.To {

@@ -182,7 +182,7 @@ func (k *keeper) doc(d *config.Doc) bool {
 }
 
 func (k *keeper) build() {
-	k.director = balancer.Build(k.rules, k.snapshot, k.view.resolver.options.balancer, k.director)
+	k.director = balancer.Build(k.rules, nil, k.snapshot, k.view.resolver.options.balancer, k.director)
 	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Director: k.director, known: k.known})
 	deserted := k.known && !k.director.Serves()
 	if deserted && !k.deserted {

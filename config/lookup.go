@@ -1,0 +1,87 @@
+package config
+
+import "iter"
+
+// memos is how many recurring fields a Lookup remembers.
+const memos = 8
+
+// Lookup reads the fields of one request, for one document: those that the
+// document asks for more than once are read once. It is used by one goroutine and
+// is not kept.
+type Lookup struct {
+	request Request
+	caller  map[string]string
+
+	// Of the field whose memo is i+1, bit i says whether it was read, whether it
+	// is there, and values[i] what it is.
+	read, present uint8
+	values        [memos]string
+}
+
+// NewLookup returns a lookup of r. Caller holds the labels of this process, its
+// service's name as "service".
+func NewLookup(r Request, caller map[string]string) Lookup {
+	return Lookup{request: r, caller: caller}
+}
+
+// Value returns a field's value, false if the field is absent. It does not
+// allocate.
+func (l *Lookup) Value(f *Field) (string, bool) {
+	if f.memo == 0 {
+		return f.Value(l.request, l.caller)
+	}
+	i := f.memo - 1
+	if l.read>>i&1 == 0 {
+		l.remember(f, i)
+	}
+	return l.values[i&(memos-1)], l.present>>i&1 != 0
+}
+
+func (l *Lookup) remember(f *Field, i uint8) {
+	value, ok := f.Value(l.request, l.caller)
+	l.read |= 1 << i
+	if ok {
+		l.present |= 1 << i
+		l.values[i&(memos-1)] = value
+	}
+}
+
+// memorize gives each field that recurs among those of a document its place in a
+// Lookup, as far as there are places.
+func memorize(fields iter.Seq[*Field]) {
+	type identity struct {
+		kind fieldKind
+		name string
+	}
+	id := func(f *Field) identity {
+		if f.kind == fieldHeader {
+			return identity{f.kind, f.header.Lower}
+		}
+		return identity{f.kind, f.name}
+	}
+	count := map[identity]int{}
+	for f := range fields {
+		count[id(f)]++
+	}
+	places := map[identity]uint8{}
+	for f := range fields {
+		i := id(f)
+		if _, ok := places[i]; !ok && count[i] > 1 && len(places) < memos {
+			places[i] = uint8(len(places) + 1) //nolint:gosec // at most memos
+		}
+		f.memo = places[i]
+	}
+}
+
+// ruleListFields returns the FIELDs that rules may ask for, in their order.
+func ruleListFields(rules []Rule) iter.Seq[*Field] {
+	return func(yield func(*Field) bool) {
+		for i := range rules {
+			for f := range rules[i].fields() {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
