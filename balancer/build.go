@@ -101,25 +101,27 @@ func Belongs(in *registry.Instance, labels map[string]string) bool {
 // lanes makes the subsets of the lanes that instances name, and of those that are
 // declared.
 func (b *builder) lanes(global *config.Global) {
-	members := map[string][]int32{}
+	lanes, members := map[string]laneSubset{}, map[string][]int32{}
 	for i, in := range b.d.snapshot.All() {
 		if name := in.Metadata[registry.KeyLane]; lane.Valid(name) && b.d.usable(in) {
+			lanes[name] = laneSubset{match: map[string]string{registry.KeyLane: name}}
 			members[name] = append(members[name], int32(i)) //nolint:gosec // a list is far shorter
 		}
 	}
-	strict := map[string]bool{}
 	if global != nil {
 		for name, l := range global.Lanes {
-			strict[name] = l.Strict
-			if l.Match != nil {
-				members[name] = b.indices(func(in *registry.Instance) bool { return b.d.usable(in) && carries(in, l.Match) })
-			} else if _, ok := members[name]; !ok {
-				members[name] = nil
+			match := l.Match
+			if match == nil {
+				match = map[string]string{registry.KeyLane: name}
+			} else {
+				members[name] = b.d.which(func(in *registry.Instance) bool { return b.d.usable(in) && carries(in, match) })
 			}
+			lanes[name] = laneSubset{match: match, strict: l.Strict}
 		}
 	}
-	for name, m := range members {
-		b.d.lanes[name] = laneSubset{b.subset("lane/"+name, m), strict[name]}
+	for name, l := range lanes {
+		l.subset = b.subset("lane/"+name, members[name])
+		b.d.lanes[name] = l
 	}
 }
 
@@ -129,7 +131,7 @@ func (b *builder) targets(standard string) {
 	members := map[string][]int32{}
 	if r := b.d.rules; r != nil && r.Targets != nil {
 		for name, labels := range r.Targets {
-			members[name] = b.indices(func(in *registry.Instance) bool { return b.d.usable(in) && Belongs(in, labels) })
+			members[name] = b.d.which(func(in *registry.Instance) bool { return b.d.usable(in) && Belongs(in, labels) })
 		}
 	} else {
 		for i, in := range b.d.snapshot.All() {
@@ -151,7 +153,7 @@ func (b *builder) standard(name string, all bool) {
 	in := func(i *registry.Instance) bool { return Belongs(i, b.d.labels(name)) }
 	if all {
 		in = baseline
-		m := b.indices(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) })
+		m := b.d.which(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) })
 		b.d.standard = target{"", b.subset("default", m)}
 	} else {
 		b.d.standard = target{name, b.d.targets[name]}
@@ -159,9 +161,9 @@ func (b *builder) standard(name string, all bool) {
 	if b.d.standard.subset != nil {
 		return
 	}
-	b.d.panicked = b.subset("panic", b.indices(func(i *registry.Instance) bool { return b.d.open(i) && in(i) }))
+	b.d.panicked = b.subset("panic", b.d.which(func(i *registry.Instance) bool { return b.d.open(i) && in(i) }))
 	if b.d.panicked == nil && b.d.rules != nil && b.d.rules.DegradeAny {
-		b.d.anybody = b.subset("any", b.indices(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) }))
+		b.d.anybody = b.subset("any", b.d.which(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) }))
 	}
 }
 
@@ -173,9 +175,10 @@ func (d *Director) labels(name string) map[string]string {
 	return map[string]string{registry.KeyVersion: name}
 }
 
-func (b *builder) indices(ok func(*registry.Instance) bool) []int32 {
+// which returns the indices of the instances that are ok.
+func (d *Director) which(ok func(*registry.Instance) bool) []int32 {
 	var m []int32
-	for i, in := range b.d.snapshot.All() {
+	for i, in := range d.snapshot.All() {
 		if ok(in) {
 			m = append(m, int32(i)) //nolint:gosec // a list is far shorter
 		}

@@ -34,7 +34,8 @@ type target struct {
 }
 
 type laneSubset struct {
-	subset *subset // nil: nobody is usable
+	subset *subset           // nil: nobody is usable
+	match  map[string]string // the labels that its instances carry
 	strict bool
 }
 

@@ -68,6 +68,7 @@ type test struct {
 	negated   bool
 	values    []string // opEqual: sorted
 	affix     string   // opPrefix, opSuffix
+	pattern   string   // opRegex, as written
 	regex     *regexp.Regexp
 	low, high decimal
 }

@@ -84,7 +84,7 @@ func (r *reader) test(n *node) test {
 		t.affix, _ = r.operand(value)
 	case "regex":
 		t.op = opRegex
-		t.regex = r.regex(value)
+		t.pattern, t.regex = value.text, r.regex(value)
 	case "range":
 		t.op = opRange
 		t.low, t.high = r.bounds(value)
