@@ -55,7 +55,7 @@ func (c *Call) Again(ctx context.Context, req config.Request, skip balancer.Skip
 
 // pick decides, with a slot drawn before (-1: none), and picks.
 func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip, slot int) (Call, error) {
-	c := Call{view: v, State: v.state.Load(), Attempt: 1, Decision: balancer.Decision{Slot: slot}}
+	c := Call{view: v, State: v.live.value.Load(), Attempt: 1, Decision: balancer.Decision{Slot: slot}}
 	if c.State == nil {
 		var err error
 		if c.State, err = v.await(ctx); err != nil {

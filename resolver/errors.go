@@ -24,9 +24,12 @@ var (
 	// ErrNoDefault: no usable instance is left for the requests that no rule sends
 	// elsewhere.
 	ErrNoDefault = errors.New("resolver: the default has no usable instance")
+	// ErrSeveralVersions: instances of several versions take requests side by side,
+	// since neither a rule document nor WithDefaultVersion names a default.
+	ErrSeveralVersions = errors.New("resolver: several versions serve, and no document names a default")
 	// ErrNoDocument: the source of documents has not answered; requests are served
 	// as if there were no document.
-	ErrNoDocument = errors.New("resolver: no answer about the document, going on without rules")
+	ErrNoDocument = errors.New("resolver: no answer about the document, going on without it")
 )
 
 // RefusedError says that a document was refused; the last good one stays in

@@ -19,27 +19,30 @@ const rulesWait = 3 * time.Second
 
 // keeper keeps one view current. All of its fields belong to the goroutine of run.
 type keeper struct {
-	view  *View
-	lists *mailbox[registry.Update]
-	docs  *mailbox[config.Doc]
-	blind chan struct{} // closed when the source can never say anything more
+	view    *View
+	lists   *mailbox[registry.Update]
+	docs    *mailbox[*config.Rules]
+	globals *live[global]
 
 	snapshot *registry.Snapshot // nil before the first list
 	known    bool
-	rules    *config.Rules // the last accepted
-	answered bool          // the source has said something about the document
-	refused  string        // md5 of the document refused last
+	rules    *config.Rules   // in force
+	global   *config.Global  // in force
+	waiting  map[string]bool // documents that nothing is known about yet, by data ID
 	director *balancer.Director
 	deserted bool // the default has nobody, which was reported
 }
 
-func newKeeper(v *View) *keeper {
-	return &keeper{
+func newKeeper(v *View, globals *live[global]) *keeper {
+	k := &keeper{
 		view:  v,
-		lists: newMailbox[registry.Update](), docs: newMailbox[config.Doc](),
-		blind:    make(chan struct{}),
-		answered: v.resolver.source == nil,
+		lists: newMailbox[registry.Update](), docs: newMailbox[*config.Rules](), globals: globals,
+		waiting: map[string]bool{},
 	}
+	if v.resolver.source != nil {
+		k.waiting[k.dataID()], k.waiting[config.GlobalDocID] = true, true
+	}
+	return k
 }
 
 // run watches and builds until the view ends, and leaves no goroutine behind.
@@ -48,11 +51,13 @@ func (k *keeper) run() {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	// A view that ended serves nobody: Pick finds no state and says why.
-	defer k.view.state.Store(nil)
+	defer k.view.live.value.Store(nil)
 	wg.Go(func() { k.watchLists(ctx) })
 	if k.view.resolver.source != nil {
 		wg.Go(func() { k.watchRules(ctx) })
 	}
+	globals, cancel := k.globals.subscribe()
+	defer cancel()
 	var patience <-chan time.Time
 	for {
 		changed := false
@@ -63,20 +68,23 @@ func (k *keeper) run() {
 			if u := k.lists.take(); u != nil {
 				changed = k.list(u)
 			}
-			if patience == nil && !k.answered {
+			if patience == nil && len(k.waiting) > 0 {
 				patience = time.After(rulesWait)
 			}
 		case <-k.docs.full:
 			if d := k.docs.take(); d != nil {
-				changed = k.doc(d)
+				k.rules, changed = *d, true
+				delete(k.waiting, k.dataID())
 			}
-		case <-k.blind:
-			k.blind = nil
-			changed = k.giveUp()
+		case <-globals.full:
+			if g := globals.take(); g != nil {
+				k.global, changed = (*g).doc, true
+				delete(k.waiting, config.GlobalDocID)
+			}
 		case <-patience:
 			changed = k.giveUp()
 		}
-		if changed && k.answered && k.snapshot != nil {
+		if changed && len(k.waiting) == 0 && k.snapshot != nil {
 			k.build()
 		}
 	}
@@ -91,29 +99,31 @@ func (k *keeper) watchLists(ctx context.Context) {
 	k.report(err)
 	// A view that is serving goes on with what it has; one that never got anything
 	// fails its requests at once.
-	if k.view.state.Load() == nil {
+	if k.view.live.value.Load() == nil {
 		k.view.cancel(err)
 	}
 }
 
 func (k *keeper) watchRules(ctx context.Context) {
-	blind := k.blind
-	err := k.view.resolver.source.Watch(ctx, k.dataID(), k.docs.put)
-	if ctx.Err() == nil {
-		k.report(fmt.Errorf("resolver: the watch of %s ended: %w", k.dataID(), err))
-		close(blind)
+	service := k.view.key.service
+	d := document[config.Rules]{
+		resolver: k.view.resolver, service: service, id: k.dataID(),
+		parse: func(content []byte) (*config.Rules, config.Problems) {
+			return config.ParseRules(k.dataID(), service.Name, content)
+		},
 	}
+	d.watch(ctx, k.docs.put)
 }
 
-// giveUp goes on without rules where the source has not said anything, and
-// reports whether that is new.
+// giveUp goes on without the documents that the source has not said anything
+// about, and reports whether there are any.
 func (k *keeper) giveUp() bool {
-	if k.answered {
-		return false
+	news := len(k.waiting) > 0
+	for id := range k.waiting {
+		k.report(fmt.Errorf("%w: %s", ErrNoDocument, id))
+		delete(k.waiting, id)
 	}
-	k.answered = true
-	k.report(fmt.Errorf("%w: %s", ErrNoDocument, k.dataID()))
-	return true
+	return news
 }
 
 func (k *keeper) dataID() string { return config.ServiceDocID(k.view.key.service.Name) }
@@ -150,43 +160,39 @@ func speaking(protocol string, in []registry.Instance) []registry.Instance {
 	return out
 }
 
-// doc takes what the source says about the document and reports whether anything
-// follows for requests. Only an accepted document replaces one.
-func (k *keeper) doc(d *config.Doc) bool {
-	first := !k.answered
-	k.answered = true
-	switch {
-	case d.State == config.Absent:
-		if k.rules != nil && k.view.resolver.complain(k.view.key.service, "gone") {
-			k.report(fmt.Errorf("%w: %s", ErrDocumentGone, k.dataID()))
-		}
-		return first
-	case k.rules != nil && d.MD5 == k.rules.MD5:
-		k.refused = ""
-		k.view.resolver.complain(k.view.key.service, "")
-		return first
-	case d.MD5 == k.refused:
-		return first
-	}
-	rules, problems := config.ParseRules(k.dataID(), k.view.key.service.Name, d.Content)
-	if rules == nil {
-		k.refused = d.MD5
-		if k.view.resolver.complain(k.view.key.service, d.MD5) {
-			k.report(&RefusedError{DataID: k.dataID(), MD5: d.MD5, Problems: problems})
-		}
-		return first
-	}
-	k.rules, k.refused = rules, ""
-	k.view.resolver.complain(k.view.key.service, "")
-	return true
-}
-
 func (k *keeper) build() {
-	k.director = balancer.Build(k.rules, nil, k.snapshot, k.view.resolver.options.balancer, k.director)
-	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Director: k.director, known: k.known})
+	o := k.view.resolver.options.balancer
+	k.director = balancer.Build(k.rules, k.global, k.snapshot, o, k.director)
+	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: k.director, known: k.known})
 	deserted := k.known && !k.director.Serves()
 	if deserted && !k.deserted {
 		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, k.director.There()))
 	}
 	k.deserted = deserted
+	mixed := ""
+	if k.rules == nil && o.DefaultVersion == "" && severalVersions(k.snapshot) {
+		mixed = "mixed"
+	}
+	if k.view.resolver.complain(versionsOf(k.view.key.service), mixed) {
+		k.report(fmt.Errorf("%w: %s has: %s", ErrSeveralVersions, k.view.key.service, k.director.There()))
+	}
+}
+
+// versionsOf names the complaint about a service's versions.
+func versionsOf(s registry.Service) string { return "versions of " + s.String() }
+
+// severalVersions reports whether the instances that are in no lane are of more
+// than one version.
+func severalVersions(s *registry.Snapshot) bool {
+	first := (*registry.Instance)(nil)
+	for _, in := range s.All() {
+		switch {
+		case in.Metadata[registry.KeyLane] != "":
+		case first == nil:
+			first = in
+		case first.Version() != in.Version():
+			return true
+		}
+	}
+	return false
 }

@@ -28,9 +28,10 @@ type Resolver struct {
 	mu     sync.Mutex
 	views  map[viewKey]*View
 	closed bool
-	// complaints holds what was said last about a service's document: a service
+	// complaints holds what was said last about a document or a service: a service
 	// may have a view for each protocol, and they find the same.
-	complaints map[registry.Service]string
+	complaints map[string]string
+	global     *live[global] // nil until somebody asks for it
 }
 
 type viewKey struct {
@@ -50,7 +51,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	return &Resolver{
 		watcher: w, source: src, options: o,
 		ctx: ctx, cancel: cancel,
-		views: map[viewKey]*View{}, complaints: map[registry.Service]string{},
+		views: map[viewKey]*View{}, complaints: map[string]string{},
 	}, nil
 }
 
@@ -98,7 +99,8 @@ func (r *Resolver) release(v *View) {
 	last := v.refs == 0 && r.views[v.key] == v
 	if last {
 		delete(r.views, v.key)
-		delete(r.complaints, v.key.service)
+		delete(r.complaints, config.ServiceDocID(v.key.service.Name))
+		delete(r.complaints, versionsOf(v.key.service))
 	}
 	r.mu.Unlock()
 	if last {
@@ -106,14 +108,14 @@ func (r *Resolver) release(v *View) {
 	}
 }
 
-// complain notes what is wrong with a service's document, "" for nothing, and
-// reports whether that has not been said yet.
-func (r *Resolver) complain(s registry.Service, what string) (news bool) {
+// complain notes what is wrong with a document, "" for nothing, and reports
+// whether that has not been said yet.
+func (r *Resolver) complain(dataID, what string) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	news = what != "" && r.complaints[s] != what
-	if r.complaints[s] = what; what == "" {
-		delete(r.complaints, s)
+	news = what != "" && r.complaints[dataID] != what
+	if r.complaints[dataID] = what; what == "" {
+		delete(r.complaints, dataID)
 	}
 	return news
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,9 @@ type source struct {
 	mu  sync.Mutex
 	fns map[string]func(config.Doc)
 	now map[string]config.Doc
+	// silent: nothing is said of the global document until a test says something;
+	// else it is absent.
+	silent bool
 }
 
 func newSource() *source {
@@ -41,7 +45,7 @@ func newSource() *source {
 func (s *source) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
 	s.mu.Lock()
 	s.fns[dataID] = fn
-	if d, ok := s.now[dataID]; ok {
+	if d, ok := s.now[dataID]; ok || !s.silent && dataID == config.GlobalDocID {
 		fn(d)
 	}
 	s.mu.Unlock()
@@ -53,13 +57,15 @@ func (s *source) Watch(ctx context.Context, dataID string, fn func(config.Doc)) 
 }
 
 // say makes text the document of order; "" says that there is none.
-func (s *source) say(text string) string {
+func (s *source) say(text string) string { return s.sayOf(config.ServiceDocID(order.Name), text) }
+
+// sayOf is say for any document.
+func (s *source) sayOf(id, text string) string {
 	d := config.Doc{}
 	if text != "" {
 		sum := md5.Sum([]byte(text))
 		d = config.Doc{Content: []byte(text), MD5: hex.EncodeToString(sum[:]), State: config.Present}
 	}
-	id := config.ServiceDocID(order.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now[id] = d
@@ -621,9 +627,11 @@ func TestADocumentThatCannotBeReadDoesNotKeepAServiceDown(t *testing.T) {
 		start := time.Now()
 		assert.Equal(t, "10.0.0.1:1", pick(t, v, request{}))
 		assert.Zero(t, time.Since(start), "there is nothing to wait for")
-		require.Len(t, log.all(), 2)
-		require.ErrorContains(t, log.all()[0], "not readable")
-		require.ErrorIs(t, log.all()[1], ErrNoDocument)
+		text := errors.Join(log.all()...).Error()
+		for _, id := range []string{config.ServiceDocID(order.Name), config.GlobalDocID} {
+			assert.Equal(t, 1, strings.Count(text, id+" ended: not readable"), text)
+			assert.Equal(t, 1, strings.Count(text, ErrNoDocument.Error()+": "+id), text)
+		}
 	})
 }
 
@@ -704,7 +712,12 @@ func TestADocumentIsComplainedAboutOncePerService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg, log := memory.New(), &errorLog{}
 		docs := make(chan config.Doc)
-		src := sourceFunc(func(ctx context.Context, _ string, fn func(config.Doc)) error {
+		src := sourceFunc(func(ctx context.Context, dataID string, fn func(config.Doc)) error {
+			if dataID == config.GlobalDocID {
+				fn(config.Doc{})
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
 			for {
 				select {
 				case d := <-docs:

@@ -3,8 +3,6 @@ package resolver
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
@@ -17,8 +15,9 @@ type State struct {
 	// Snapshot holds the instances that the view's protocol may use. Its revision
 	// counts the changed lists of this view.
 	Snapshot *registry.Snapshot
-	// Rules is nil if no document was ever accepted.
+	// Rules is nil if no document was ever accepted, and so is Global.
 	Rules    *config.Rules
+	Global   *config.Global
 	Director *balancer.Director
 
 	known bool // the service has had an instance, of any protocol
@@ -44,13 +43,7 @@ type View struct {
 	cancel   context.CancelCauseFunc
 	refs     int // guarded by Resolver.mu
 
-	// state is nil before the first list and after the end.
-	state atomic.Pointer[State]
-	ready chan struct{} // closed with the first state
-
-	// mu guards watchers. Nothing is called under it.
-	mu       sync.Mutex
-	watchers map[*mailbox[*State]]struct{}
+	live *live[State] // its value is nil again after the end
 }
 
 // newView starts a view; Resolver.mu is held.
@@ -59,10 +52,9 @@ func newView(r *Resolver, key viewKey) *View {
 	v := &View{
 		resolver: r, key: key, timed: r.options.hooks.timed(),
 		ctx: ctx, cancel: cancel,
-		ready:    make(chan struct{}),
-		watchers: map[*mailbox[*State]]struct{}{},
+		live: newLive[State](),
 	}
-	r.wg.Go(newKeeper(v).run)
+	r.wg.Go(newKeeper(v, r.globals()).run)
 	return v
 }
 
@@ -81,7 +73,7 @@ func (v *View) String() string {
 }
 
 // State returns the state in force, nil before the first one and after Close.
-func (v *View) State() *State { return v.state.Load() }
+func (v *View) State() *State { return v.live.value.Load() }
 
 // Err returns why the view has ended: it was closed, or can never work. It is nil
 // while the view lives.
@@ -97,15 +89,15 @@ func (v *View) Ready(ctx context.Context) error {
 // await returns the state in force, waiting for the first.
 func (v *View) await(ctx context.Context) (*State, error) {
 	select {
-	case <-v.ready:
+	case <-v.live.known:
 	case <-v.ctx.Done():
 	case <-ctx.Done():
 		// Both may have ended; an answer that is there is better than an error.
-		if v.state.Load() == nil && v.ctx.Err() == nil {
+		if v.live.value.Load() == nil && v.ctx.Err() == nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrNotReady, v.key.service, v.reason(ctx))
 		}
 	}
-	if s := v.state.Load(); s != nil {
+	if s := v.live.value.Load(); s != nil {
 		return s, nil
 	}
 	return nil, fmt.Errorf("%w: %s", context.Cause(v.ctx), v.key.service)
@@ -130,45 +122,12 @@ func (v *View) reason(ctx context.Context) error {
 // each other quickly, only the latest may be reported. It returns the cause of
 // its end.
 func (v *View) Watch(ctx context.Context, fn func(*State)) error {
-	box := newMailbox[*State]()
-	v.mu.Lock()
-	v.watchers[box] = struct{}{}
-	// Under the lock, or this state could replace one that publish has put after
-	// it. Publish swaps before it locks: a state that is not found here is put
-	// after this one.
-	if s := v.state.Load(); s != nil {
-		box.put(s)
-	}
-	v.mu.Unlock()
-	defer func() {
-		v.mu.Lock()
-		delete(v.watchers, box)
-		v.mu.Unlock()
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-v.ctx.Done():
-			return context.Cause(v.ctx)
-		case <-box.full:
-			if s := box.take(); s != nil {
-				fn(*s)
-			}
-		}
-	}
+	return v.live.watch(ctx, v.ctx, fn)
 }
 
 // publish puts a state in force.
 func (v *View) publish(s *State) {
-	if first := v.state.Swap(s) == nil; first {
-		close(v.ready)
-	}
-	v.mu.Lock()
-	for box := range v.watchers {
-		box.put(s)
-	}
-	v.mu.Unlock()
+	v.live.publish(s)
 	v.resolver.options.hooks.update(v, s)
 }
 
