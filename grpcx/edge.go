@@ -6,6 +6,9 @@ import (
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
 )
 
 // Edge says that calls come from outside, from callers that are not trusted to
@@ -25,9 +28,18 @@ func TrustedPeers(prefixes ...netip.Prefix) ServerOption {
 	return func(o *serverOptions) { o.Edge.Trust(prefixes) }
 }
 
-// fromOutside takes off a call from outside what only insiders may say. It
-// returns the metadata, and a context that has it.
-func (in *incoming) fromOutside(ctx context.Context, md metadata.MD) (context.Context, metadata.MD) {
+// Enter makes a server an [Edge] that puts calls from outside into lanes, by the
+// `enter` rules of the global document that r follows. Which calls come from
+// outside, and what they may keep, TrustedPeers and Edge say; a lane that a call
+// keeps stays. In the first 3 s a call waits until the document is known.
+func Enter(r *resolver.Resolver) ServerOption {
+	entrance := r.Entrance()
+	return func(o *serverOptions) { o.Edge.Enter(entrance) }
+}
+
+// fromOutside takes off a call from outside what only insiders may say, and puts it
+// into the lane that it enters. It returns the metadata, and a context that has it.
+func (in *incoming) fromOutside(ctx context.Context, method string, md metadata.MD) (context.Context, metadata.MD) {
 	from := ""
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
 		from = p.Addr.String()
@@ -35,6 +47,11 @@ func (in *incoming) fromOutside(ctx context.Context, md metadata.MD) (context.Co
 	if !in.edge.Outside(from) {
 		return ctx, md
 	}
-	in.edge.Strip(carrier(md), func(name string) { delete(md, name) }) // a copy of this call's own
+	if md == nil {
+		md = metadata.MD{}
+	}
+	m := carrier(md) // a copy of this call's own
+	in.edge.Strip(m, func(name string) { delete(md, name) })
+	in.edge.Admit(ctx, m, &request{method: method, user: lane.UserOf(ctx, m), lane: lane.Of(m), md: md})
 	return metadata.NewIncomingContext(ctx, md), md
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
 )
 
 // Interceptors returns the options that a grpc.NewServer needs if Serve does not
@@ -85,8 +86,10 @@ func (in *incoming) accept(ctx context.Context, method string) context.Context {
 		in.newest.Store(time.Now().UnixNano())
 	}
 	md, _ := metadata.FromIncomingContext(ctx) // a copy
-	ctx, md = in.fromOutside(ctx, md)
-	return lane.Extract(ctx, carrier(md), in.carried)
+	ctx, md = in.fromOutside(ctx, method, md)
+	m := carrier(md)
+	received := &request{method: method, user: lane.UserOf(ctx, m), lane: lane.Of(m), md: md}
+	return resolver.WithRequest(lane.Extract(ctx, m, in.carried), received)
 }
 
 // lastRequest is when the newest request began, zero if there was none.

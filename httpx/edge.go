@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+
+	"github.com/graylane/graylane/resolver"
 )
 
 // Edge says that requests come from outside, from callers that are not trusted
@@ -24,10 +26,21 @@ func TrustedPeers(prefixes ...netip.Prefix) ServerOption {
 	return func(o *serverOptions) { o.Edge.Trust(prefixes) }
 }
 
-// fromOutside returns the header of a request from outside without what only
-// insiders may say. The request's own is never written.
-func (h *handler) fromOutside(r *http.Request) http.Header {
-	clean := maps.Clone(r.Header)
-	h.edge.Strip(header(clean), func(name string) { delete(clean, canonical(name)) })
-	return clean
+// Enter makes a server an [Edge] that puts requests from outside into lanes, by the
+// `enter` rules of the global document that r follows. Which requests come from
+// outside, and what they may keep, TrustedPeers and Edge say; a lane that a request
+// keeps stays. In the first 3 s a request waits until the document is known.
+func Enter(r *resolver.Resolver) ServerOption {
+	entrance := r.Entrance()
+	return func(o *serverOptions) { o.Edge.Enter(entrance) }
+}
+
+// fromOutside returns a request from outside without what only insiders may say,
+// in the lane that it enters. The original is never written.
+func (h *handler) fromOutside(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context()) // a copy
+	r.Header = maps.Clone(r.Header)
+	h.edge.Strip(header(r.Header), func(name string) { delete(r.Header, canonical(name)) })
+	h.edge.Admit(r.Context(), header(r.Header), request{r})
+	return r
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
 )
 
 // VersionHeader is the response header by which a server says its version.
@@ -18,7 +19,8 @@ const VersionHeader = serving.VersionHeader
 const HealthPath = "/healthz"
 
 // Handler returns next with the server's side of this package: the carried
-// headers of a request go into its context (package lane), answers say the
+// headers of a request go into its context (package lane), and the request itself
+// for the rules of switches (resolver.Switches), answers say the
 // version ([WithVersion]) in the header x-app-version, and HealthPath answers
 // 200. [Serve] does this by itself.
 func Handler(next http.Handler, opts ...ServerOption) http.Handler {
@@ -60,13 +62,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.newest.Store(int64(time.Since(h.begin)))
-	received := r.Header
 	if h.edge.Outside(r.RemoteAddr) {
-		received = h.fromOutside(r)
+		r = h.fromOutside(r)
 	}
-	r = r.WithContext(lane.Extract(r.Context(), header(received), h.carried)) // a copy
-	r.Header = received
-	h.next.ServeHTTP(w, r)
+	ctx := lane.Extract(r.Context(), header(r.Header), h.carried)
+	h.next.ServeHTTP(w, r.WithContext(resolver.WithRequest(ctx, request{r})))
 }
 
 func (h *handler) serveHealth(w http.ResponseWriter) {

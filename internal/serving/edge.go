@@ -1,19 +1,24 @@
 package serving
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
 )
 
-// Edge says whose requests come from outside, and what is taken off them before
-// anything else sees them. The zero Edge trusts everybody.
+// Edge says whose requests come from outside, what is taken off them before
+// anything else sees them, and which lane they enter. The zero Edge trusts
+// everybody.
 type Edge struct {
 	everybody bool
 	trusted   []netip.Prefix
 	kept      []string
+	entrance  *resolver.Entrance // nil: they enter no lane
 }
 
 // Close makes all requests come from outside, but for those of trusted peers, and
@@ -30,6 +35,24 @@ func (e *Edge) Trust(prefixes []netip.Prefix) {
 	e.everybody = true
 	for _, p := range prefixes {
 		e.trusted = append(e.trusted, p.Masked())
+	}
+}
+
+// Enter makes all requests come from outside, but for those of trusted peers, and
+// puts them into lanes.
+func (e *Edge) Enter(entrance *resolver.Entrance) {
+	e.everybody = true
+	e.entrance = entrance
+}
+
+// Admit puts a request from outside, which Strip has cleaned, into the lane that it
+// enters. A lane that the edge let it keep stays.
+func (e *Edge) Admit(ctx context.Context, m lane.Carrier, req config.Request) {
+	if e.entrance == nil || lane.Of(m) != "" || lane.BaggageLane(m.Values(lane.HeaderBaggage)) != "" {
+		return
+	}
+	if name := e.entrance.Lane(ctx, req); name != "" {
+		m.Set(lane.HeaderLane, name)
 	}
 }
 
