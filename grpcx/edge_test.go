@@ -1,15 +1,21 @@
 package grpcx
 
 import (
+	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry/memory"
+	"github.com/graylane/graylane/resolver"
 )
 
 func TestAnEdgeTakesOffWhatOnlyInsidersMaySay(t *testing.T) {
@@ -39,6 +45,58 @@ func TestAnEdgeTakesOffWhatOnlyInsidersMaySay(t *testing.T) {
 			md, _ := metadata.FromIncomingContext(ctx)
 			assert.Equal(t, c.baggage, md["baggage"], "nor does the handler see it")
 			assert.Equal(t, c.version != "", len(md["x-gray-version"]) == 1)
+		})
+	}
+}
+
+// documents is a config.Source that never changes.
+type documents map[string]string
+
+func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	fn(config.NewDoc([]byte(d[dataID])))
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func TestAnEdgePutsCallsFromOutsideIntoLanes(t *testing.T) {
+	r, err := resolver.New(memory.New(), documents{
+		config.GlobalDocID: `
+gray: v1
+enter:
+- {name: testers, when: {header.x-tester: "yes", path: {prefix: /a.B/}, user: u1}, lane: blue}
+`,
+		config.SwitchesDocID("shop"): `
+gray: v1
+switches: {new: {value: false, rules: [{name: a, when: {path: /a.B/C, header.x-tester: "yes", lane: blue, user: u1}, value: true}]}}
+`,
+	})
+	require.NoError(t, err)
+	defer r.Close()
+	s, err := r.Switches("shop")
+	require.NoError(t, err)
+	require.NoError(t, s.Ready(t.Context()))
+	for _, c := range []struct {
+		name    string
+		pairs   []string
+		options []ServerOption
+		lane    string
+	}{
+		{"a tester", []string{"x-tester", "yes", "x-user-id", "u1"}, nil, "blue"},
+		{"another user", []string{"x-tester", "yes", "x-user-id", "u2"}, nil, ""},
+		{"who asks for a lane", []string{"x-gray-lane", "green"}, nil, ""},
+		{"who may ask for a lane", []string{"x-gray-lane", "green", "x-tester", "yes"}, []ServerOption{Edge("x-gray-lane")}, "green"},
+		{"nothing", nil, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx := t.Context()
+			if c.pairs != nil {
+				ctx = metadata.NewIncomingContext(ctx, metadata.Pairs(c.pairs...))
+			}
+			ctx = newIncoming(newServerOptions(append(c.options, Enter(r)))).accept(ctx, "/a.B/C")
+			assert.Equal(t, c.lane, lane.From(ctx))
+			md, _ := metadata.FromIncomingContext(ctx)
+			assert.Equal(t, c.lane, strings.Join(md["x-gray-lane"], " "))
+			assert.Equal(t, c.lane == "blue", s.Bool(ctx, "new", false), "switches ask about the call as it goes on")
 		})
 	}
 }

@@ -1,15 +1,20 @@
 package httpx_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry/memory"
+	"github.com/graylane/graylane/resolver"
 )
 
 func TestAnEdgeTakesOffWhatOnlyInsidersMaySay(t *testing.T) {
@@ -58,4 +63,76 @@ func TestAnEdgeTakesOffBaggageThatHoldsNothingElse(t *testing.T) {
 	httpx.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		assert.NotContains(t, r.Header, "Baggage")
 	}), httpx.Edge()).ServeHTTP(httptest.NewRecorder(), req)
+}
+
+// documents is a config.Source that never changes.
+type documents map[string]string
+
+func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	fn(config.NewDoc([]byte(d[dataID])))
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func TestAnEdgePutsRequestsFromOutsideIntoLanes(t *testing.T) {
+	r, err := resolver.New(memory.New(), documents{config.GlobalDocID: `
+gray: v1
+enter:
+- {name: testers, when: {header.x-tester: "yes", path: {prefix: /a}, lane: {exists: false}}, lane: blue}
+- {name: asked, when: {header.x-gray-version: v2}, lane: red}
+`})
+	require.NoError(t, err)
+	defer r.Close()
+	tens := netip.MustParsePrefix("10.0.0.0/8")
+	for _, c := range []struct {
+		name    string
+		header  http.Header
+		options []httpx.ServerOption
+		lane    string
+	}{
+		{"a tester", http.Header{"X-Tester": {"yes"}}, nil, "blue"},
+		{"nobody", nil, nil, ""},
+		{"a tester who asks for a lane", http.Header{"X-Tester": {"yes"}, "X-Gray-Lane": {"green"}, "Baggage": {"gray-lane=green"}}, nil, "blue"},
+		{"who asks for a version", http.Header{"X-Gray-Version": {"v2"}}, nil, ""},
+		{"who may ask for a version", http.Header{"X-Gray-Version": {"v2"}}, []httpx.ServerOption{httpx.Edge("x-gray-version")}, "red"},
+		{"who may ask for a lane", http.Header{"X-Tester": {"yes"}, "X-Gray-Lane": {"green"}}, []httpx.ServerOption{httpx.Edge("x-gray-lane")}, "green"},
+		{"by baggage", http.Header{"X-Tester": {"yes"}, "Baggage": {"gray-lane=green"}}, []httpx.ServerOption{httpx.Edge("baggage")}, "green"},
+		{"a trusted peer", http.Header{"X-Tester": {"yes"}}, []httpx.ServerOption{httpx.TrustedPeers(tens)}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/a/b", http.NoBody)
+			req.RemoteAddr = "10.0.0.1:1"
+			req.Header = c.header.Clone()
+			got := "not called"
+			httpx.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				got = lane.From(r.Context())
+				assert.Equal(t, c.lane, r.Header.Get("X-Gray-Lane")+r.Header.Get("Baggage")[min(len(r.Header.Get("Baggage")), len("gray-lane=")):])
+			}), append(c.options, httpx.Enter(r))...).ServeHTTP(httptest.NewRecorder(), req)
+			assert.Equal(t, c.lane, got)
+			assert.Equal(t, c.header, req.Header, "the caller's request is not written")
+		})
+	}
+}
+
+func TestRulesOfSwitchesAskAboutTheReceivedRequest(t *testing.T) {
+	r, err := resolver.New(memory.New(), documents{config.SwitchesDocID("shop"): `
+gray: v1
+switches:
+  new:
+    value: false
+    rules:
+    - {name: a, when: {path: /new, method: POST, query.q: "1", cookie.c: d, header.x-free: e, user: u}, value: true}
+`})
+	require.NoError(t, err)
+	defer r.Close()
+	s, err := r.Switches("shop")
+	require.NoError(t, err)
+	require.NoError(t, s.Ready(t.Context()))
+	for target, want := range map[string]bool{"/new?q=1": true, "/old?q=1": false, "/new": false} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, target, http.NoBody)
+		req.Header = http.Header{"X-Free": {"e"}, "Cookie": {"c=d"}, "X-User-Id": {"u"}}
+		httpx.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, want, s.Bool(r.Context(), "new", false), target)
+		})).ServeHTTP(httptest.NewRecorder(), req)
+	}
 }

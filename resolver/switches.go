@@ -101,12 +101,17 @@ func (s *Switches) run() {
 func (s *Switches) Ready(ctx context.Context) error {
 	select {
 	case <-s.live.known:
-		return nil
 	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
 	case <-ctx.Done():
-		return fmt.Errorf("%w: the switches of %s: %w", ErrNotReady, s.service, context.Cause(ctx))
 	}
+	// Several may have ended; an answer that is there is better than an error.
+	switch {
+	case s.live.value.Load() != nil:
+		return nil
+	case s.ctx.Err() != nil:
+		return context.Cause(s.ctx)
+	}
+	return fmt.Errorf("%w: the switches of %s: %w", ErrNotReady, s.service, context.Cause(ctx))
 }
 
 // Watch calls fn when the switches are known and after each change of one of the
