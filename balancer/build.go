@@ -55,11 +55,12 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 		if prev != nil {
 			old = &prev.matcher
 		}
-		b.d.matcher = newMatcher(rules.Rules, old)
+		b.d.off, b.d.matcher = !rules.Enabled, newMatcher(rules.Rules, old)
 	}
 	b.lanes(global)
 	b.targets(name)
 	b.standard(name, all)
+	b.arms()
 	return b.d
 }
 
@@ -164,6 +165,17 @@ func (b *builder) standard(name string, all bool) {
 	b.d.panicked = b.subset("panic", b.d.which(func(i *registry.Instance) bool { return b.d.open(i) && in(i) }))
 	if b.d.panicked == nil && b.d.rules != nil && b.d.rules.DegradeAny {
 		b.d.anybody = b.subset("any", b.d.which(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) }))
+	}
+}
+
+// arms finds the targets of all rules.
+func (b *builder) arms() {
+	rules := b.d.matcher.rules
+	b.d.arms = make([][]target, len(rules))
+	for i := range rules {
+		for _, arm := range rules[i].To {
+			b.d.arms[i] = append(b.d.arms[i], b.d.target(arm.Target))
+		}
 	}
 }
 

@@ -38,19 +38,19 @@ func (f Fallback) String() string { return [...]string{"", "default", "panic", "
 // Decision is what was decided about one request, before an instance was picked.
 // It explains itself; it is a value and holds no reference to the request.
 type Decision struct {
-	Via Via
 	// Rule is the name of the rule that decided, "" if none did.
 	Rule string
 	// Target is the target chosen before any fallback; the lane's name for
 	// ViaLane; "" where neither rules nor the consumer name a default.
-	Target   string
-	Fallback Fallback
+	Target string
 	// Slot is the slot of a split, drawn or hashed; -1 where no split decided.
-	Slot int
+	Slot     int
+	Via      Via
+	Fallback Fallback
 
+	hashed bool    // false: no key, or not picked by hash
 	subset *subset // the candidates
 	hash   uint64  // of the request's key
-	hashed bool    // false: no key, or not picked by hash
 }
 
 // Skipped returns the labels of `prefer` that were skipped: they would have left

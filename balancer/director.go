@@ -13,7 +13,9 @@ import (
 type Director struct {
 	snapshot  *registry.Snapshot
 	rules     *config.Rules // nil: no document
-	matcher   matcher       // its rules
+	off       bool          // `enabled: false`
+	matcher   matcher       // the rules
+	arms      [][]target    // of each rule, as in Rule.To
 	caller    map[string]string
 	endpoints []*Endpoint // one for each instance of the snapshot
 
@@ -47,64 +49,71 @@ func (d *Director) Decide(req config.Request) (Decision, error) {
 // DecideAt is Decide with the slot of a split that is not sticky given by the
 // caller; -1 draws it. It serves requests that are decided again, which keep their
 // slot, and explanations, which must not move a walk.
-func (d *Director) DecideAt(req config.Request, slot int) (Decision, error) {
+func (d *Director) DecideAt(req config.Request, slot int) (dec Decision, err error) {
+	dec.Slot = -1
 	// 1. Lanes and rules are off.
-	if d.rules != nil && !d.rules.Enabled {
-		return d.settle(req, Decision{Via: ViaOff, Slot: -1}, &d.standard, false)
+	if d.off {
+		dec.Via = ViaOff
+		return dec, d.settle(&dec, req, &d.standard, false)
 	}
 	// 2. The request's lane.
 	if name := req.Lane(); name != "" {
 		if lane, ok := d.lanes[name]; ok && (lane.subset != nil || lane.strict) {
-			dec := Decision{Via: ViaLane, Target: name, Slot: -1}
+			dec.Via, dec.Target = ViaLane, name
 			if lane.subset == nil {
-				return dec, d.refuse(dec, ErrNoInstance)
+				return dec, d.refuse(&dec, ErrNoInstance)
 			}
-			return d.hand(req, dec, lane.subset)
+			d.hand(&dec, req, lane.subset)
+			return dec, nil
 		}
 	}
 	// 3. The first rule that matches.
-	if d.rules == nil {
+	switch {
+	case d.rules == nil:
 		if name, ok := d.asked.Value(req, d.caller); ok {
-			return d.named(req, Decision{Via: ViaRule, Slot: -1}, name, false)
+			dec.Via = ViaRule
+			return dec, d.named(&dec, req, name, false)
 		}
-	} else if len(d.matcher.rules) > 0 {
+	case len(d.matcher.rules) > 0:
 		l := config.NewLookup(req, d.caller)
-		if i, asked := d.matcher.match(&l); i >= 0 {
-			return d.follow(req, &l, i, asked, slot)
+		if i := d.matcher.match(&l); i >= 0 {
+			return dec, d.follow(&dec, req, &l, i, slot)
 		}
 	}
 	// 4. The default.
-	return d.settle(req, Decision{Slot: -1}, &d.standard, false)
+	return dec, d.settle(&dec, req, &d.standard, false)
 }
 
 // follow chooses the target that rule i names.
-func (d *Director) follow(req config.Request, l *config.Lookup, i int, asked string, slot int) (Decision, error) {
+func (d *Director) follow(dec *Decision, req config.Request, l *config.Lookup, i, slot int) error {
 	rule := &d.matcher.rules[i]
-	dec := Decision{Via: ViaRule, Rule: rule.Name, Slot: -1}
+	dec.Via, dec.Rule = ViaRule, rule.Name
 	switch {
 	case rule.By != nil:
-		return d.named(req, dec, asked, rule.Strict)
+		name, _ := l.Value(rule.By)
+		return d.named(dec, req, name, rule.Strict)
 	case !rule.Split:
-		return d.to(req, dec, rule.To[0].Target, rule.Strict)
+		return d.settle(dec, req, &d.arms[i][0], rule.Strict)
 	}
 	if dec.Slot = d.matcher.slot(i, l, slot); dec.Slot >= 0 {
-		if name, ok := rule.Arm(dec.Slot); ok {
-			return d.to(req, dec, name, rule.Strict)
+		if arm := rule.Arm(dec.Slot); arm >= 0 {
+			return d.settle(dec, req, &d.arms[i][arm], rule.Strict)
 		}
 	}
-	return d.settle(req, dec, &d.standard, false)
+	return d.settle(dec, req, &d.standard, false)
 }
 
 // named goes on with a target that the request named itself.
-func (d *Director) named(req config.Request, dec Decision, name string, strict bool) (Decision, error) {
+func (d *Director) named(dec *Decision, req config.Request, name string, strict bool) error {
 	if d.knows(name) {
-		return d.to(req, dec, name, strict)
+		t := d.target(name)
+		return d.settle(dec, req, &t, strict)
 	}
 	if strict {
-		return dec, d.refuse(dec, ErrUnknownTarget)
+		return d.refuse(dec, ErrUnknownTarget)
 	}
 	dec.Fallback = FallbackDefault
-	return d.settle(req, dec, &d.standard, false)
+	return d.settle(dec, req, &d.standard, false)
 }
 
 // knows reports whether name can be a target: declared, or, where nothing is
@@ -117,43 +126,48 @@ func (d *Director) knows(name string) bool {
 	return config.ValidName(name)
 }
 
-func (d *Director) to(req config.Request, dec Decision, name string, strict bool) (Decision, error) {
+// target returns the target of a name that can be one.
+func (d *Director) target(name string) target {
 	if name == d.standard.name {
-		return d.settle(req, dec, &d.standard, strict)
+		return d.standard
 	}
-	return d.settle(req, dec, &target{name, d.targets[name]}, strict)
+	return target{name, d.targets[name]}
 }
 
 // settle finds the candidates of a target that is decided.
-func (d *Director) settle(req config.Request, dec Decision, t *target, strict bool) (Decision, error) {
+func (d *Director) settle(dec *Decision, req config.Request, t *target, strict bool) error {
 	dec.Target = t.name
 	if t.subset != nil {
-		return d.hand(req, dec, t.subset)
+		d.hand(dec, req, t.subset)
+		return nil
 	}
 	if t.name != d.standard.name {
 		if strict {
-			return dec, d.refuse(dec, ErrNoInstance)
+			return d.refuse(dec, ErrNoInstance)
 		}
 		dec.Fallback = FallbackDefault
 		if d.standard.subset != nil {
-			return d.hand(req, dec, d.standard.subset)
+			d.hand(dec, req, d.standard.subset)
+			return nil
 		}
 	}
 	switch {
 	case d.panicked != nil:
 		dec.Fallback = FallbackPanic
-		return d.hand(req, dec, d.panicked)
+		d.hand(dec, req, d.panicked)
 	case d.anybody != nil:
 		dec.Fallback = FallbackAny
-		return d.hand(req, dec, d.anybody)
+		d.hand(dec, req, d.anybody)
+	default:
+		dec.Fallback = NoFallback
+		return d.refuse(dec, ErrNoInstance)
 	}
-	dec.Fallback = NoFallback
-	return dec, d.refuse(dec, ErrNoInstance)
+	return nil
 }
 
 // hand completes a decision with its candidates and, where they are picked by
 // hash, with the hash of the request's key.
-func (d *Director) hand(req config.Request, dec Decision, s *subset) (Decision, error) {
+func (d *Director) hand(dec *Decision, req config.Request, s *subset) {
 	dec.subset = s
 	if s.ring != nil {
 		var key string
@@ -161,11 +175,10 @@ func (d *Director) hand(req config.Request, dec Decision, s *subset) (Decision, 
 			dec.hash = xxhash.Sum64String(key)
 		}
 	}
-	return dec, nil
 }
 
-func (d *Director) refuse(dec Decision, err error) error {
-	return &Error{Service: d.snapshot.Service().Name, Decision: dec, Err: err, There: d.there()}
+func (d *Director) refuse(dec *Decision, err error) error {
+	return &Error{Service: d.snapshot.Service().Name, Decision: *dec, Err: err, There: d.there()}
 }
 
 // Serves reports whether the default has a usable instance. If it has not,

@@ -27,7 +27,7 @@ func NewEntrance(g *config.Global, caller map[string]string, prev *Entrance) *En
 // Lane returns the lane that a request enters, "" for none.
 func (e *Entrance) Lane(req config.Request) string {
 	l := config.NewLookup(req, e.caller)
-	i, _ := e.matcher.match(&l)
+	i := e.matcher.match(&l)
 	if i < 0 {
 		return ""
 	}
@@ -36,8 +36,9 @@ func (e *Entrance) Lane(req config.Request) string {
 		return rule.To[0].Target
 	}
 	if slot := e.matcher.slot(i, &l, -1); slot >= 0 {
-		name, _ := rule.Arm(slot)
-		return name
+		if arm := rule.Arm(slot); arm >= 0 {
+			return rule.To[arm].Target
+		}
 	}
 	return ""
 }

@@ -72,7 +72,7 @@ func (d *Director) explainRules(req config.Request) []RuleCheck {
 		return []RuleCheck{{"", ""}}
 	}
 	var checks []RuleCheck
-	decided, _ := d.matcher.match(&l)
+	decided := d.matcher.match(&l)
 	for i := range d.rules.Rules {
 		rule := &d.rules.Rules[i]
 		c := RuleCheck{Rule: rule.Name}

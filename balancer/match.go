@@ -5,9 +5,38 @@ import "github.com/graylane/graylane/config"
 // matcher finds the rule that a request matches, and the slot of a request in a
 // split. It is immutable but for its walks.
 type matcher struct {
-	rules []config.Rule
-	walks []*walk // one for each rule; nil unless its slot is drawn
+	rules   []config.Rule
+	walks   []*walk       // one for each rule; nil unless its slot is drawn
+	salts   []config.Salt // one for each rule
+	indexes []index
+	rest    []rest // the enabled rules that are in no index, in order
 }
+
+// rest is a rule in no index. If field is set, the rule holds only where its value
+// is want; alone says that this, or nothing at all, is all that the rule needs.
+type rest struct {
+	rule  int32
+	alone bool
+	field *config.Field
+	want  string
+}
+
+// index finds, among the rules that hold only for certain values of one field,
+// those that may hold for a value.
+type index struct {
+	field *config.Field
+	rules map[string][]keyed // by value, in order
+}
+
+// keyed is a rule in an index. Alone says that the value is all that it needs.
+type keyed struct {
+	rule  int32
+	alone bool
+}
+
+// minIndexed is how many rules on one field make an index worth its while: with
+// fewer, to compare is cheaper than to look up.
+const minIndexed = 4
 
 // newMatcher returns a matcher that goes on with the walks of prev (nil: none)
 // where the rule is the same: its salt says so.
@@ -20,8 +49,9 @@ func newMatcher(rules []config.Rule, prev *matcher) matcher {
 			}
 		}
 	}
-	m := matcher{rules: rules, walks: make([]*walk, len(rules))}
+	m := matcher{rules: rules, walks: make([]*walk, len(rules)), salts: make([]config.Salt, len(rules))}
 	for i := range rules {
+		m.salts[i] = config.NewSalt(rules[i].Salt)
 		if !rules[i].Split || rules[i].Sticky != nil {
 			continue
 		}
@@ -30,26 +60,96 @@ func newMatcher(rules []config.Rule, prev *matcher) matcher {
 		}
 		delete(old, rules[i].Salt) // two rules may share a salt, but not a walk
 	}
+	m.index()
 	return m
 }
 
-// match returns the first rule that is enabled, whose condition holds, and whose
-// field is there if it goes by one; then asked is that field's value. It returns
-// -1 if no rule matches.
-func (m *matcher) match(l *config.Lookup) (i int, asked string) {
+// index sorts the enabled rules into indexes, as far as that is worth its while.
+func (m *matcher) index() {
+	count := map[string]int{}
 	for i := range m.rules {
-		rule := &m.rules[i]
-		if !rule.Enabled || !rule.When.Holds(l) {
-			continue
-		}
-		if rule.By == nil {
-			return i, ""
-		}
-		if asked, ok := l.Value(rule.By); ok {
-			return i, asked
+		if f, _, _ := m.rules[i].When.Needs(); f != nil && m.rules[i].Enabled {
+			count[f.String()]++
 		}
 	}
-	return -1, ""
+	at := map[string]int{}
+	for i := range m.rules {
+		if !m.rules[i].Enabled {
+			continue
+		}
+		rule := int32(i) //nolint:gosec // at most config.MaxRules
+		f, values, alone := m.rules[i].When.Needs()
+		alone = alone && m.rules[i].By == nil
+		if f == nil || count[f.String()] < minIndexed {
+			r := rest{rule: rule, alone: m.rules[i].When.Always() && m.rules[i].By == nil}
+			if len(values) == 1 {
+				r.field, r.want, r.alone = f, values[0], alone
+			}
+			m.rest = append(m.rest, r)
+			continue
+		}
+		k, ok := at[f.String()]
+		if !ok {
+			k = len(m.indexes)
+			at[f.String()] = k
+			m.indexes = append(m.indexes, index{f, map[string][]keyed{}})
+		}
+		for _, v := range values {
+			m.indexes[k].rules[v] = append(m.indexes[k].rules[v], keyed{rule, alone})
+		}
+	}
+}
+
+// match returns the first rule that is enabled, whose condition holds, and whose
+// field is there if it goes by one; -1 if there is none.
+func (m *matcher) match(l *config.Lookup) int {
+	first := int32(len(m.rules)) //nolint:gosec // at most config.MaxRules
+	for k := range m.indexes {
+		value, ok := l.Once(m.indexes[k].field)
+		if !ok {
+			continue
+		}
+		for _, r := range m.indexes[k].rules[value] {
+			if r.rule >= first {
+				break
+			}
+			if r.alone || m.matches(r.rule, l) {
+				first = r.rule
+				break
+			}
+		}
+	}
+	for i := range m.rest {
+		r := &m.rest[i]
+		if r.rule >= first {
+			break
+		}
+		if r.field != nil {
+			if value, ok := l.Value(r.field); !ok || value != r.want {
+				continue
+			}
+		}
+		if r.alone || m.matches(r.rule, l) {
+			return int(r.rule)
+		}
+	}
+	if int(first) == len(m.rules) {
+		return -1
+	}
+	return int(first)
+}
+
+// matches reports whether an enabled rule matches.
+func (m *matcher) matches(i int32, l *config.Lookup) bool {
+	rule := &m.rules[i]
+	if !rule.When.Holds(l) {
+		return false
+	}
+	if rule.By == nil {
+		return true
+	}
+	_, ok := l.Value(rule.By)
+	return ok
 }
 
 // slot returns the slot of a request in split rule i, given (-1: none) if it was
@@ -63,7 +163,7 @@ func (m *matcher) slot(i int, l *config.Lookup, given int) int {
 		if !ok {
 			return -1
 		}
-		return config.Slot(rule.Salt, key)
+		return m.salts[i].Slot(key)
 	case given >= 0:
 		return given
 	}

@@ -26,6 +26,23 @@ func (c *Condition) Holds(l *Lookup) bool {
 	return (c.when == nil || oneHolds(c.when, l)) && (c.unless == nil || !oneHolds(c.unless, l))
 }
 
+// Always reports whether the condition asks nothing.
+func (c *Condition) Always() bool { return c.when == nil && c.unless == nil }
+
+// Needs returns a field of which the condition needs one of some values, nil if it
+// is not of that form, and whether it needs nothing else. They are read-only.
+func (c *Condition) Needs() (f *Field, values []string, alone bool) {
+	if len(c.when) != 1 {
+		return nil, nil, false
+	}
+	for i := range c.when[0] {
+		if k := &c.when[0][i]; k.test.op == opEqual && !k.test.negated {
+			return &k.field, k.test.values, len(c.when[0]) == 1 && c.unless == nil
+		}
+	}
+	return nil, nil, false
+}
+
 func oneHolds(clauses []clause, l *Lookup) bool {
 	for _, c := range clauses {
 		if c.holds(l) {

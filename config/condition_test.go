@@ -271,10 +271,3 @@ func BenchmarkTagOfALongHeader(b *testing.B) {
 		tagValue(header.String(), "zzz")
 	}
 }
-
-func BenchmarkSlot(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		Slot("order/ten-percent", "user-4711")
-	}
-}

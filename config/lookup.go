@@ -28,22 +28,26 @@ func NewLookup(r Request, caller map[string]string) Lookup {
 // allocate.
 func (l *Lookup) Value(f *Field) (string, bool) {
 	if f.memo == 0 {
-		return f.Value(l.request, l.caller)
+		return l.Once(f)
 	}
-	i := f.memo - 1
+	i := (f.memo - 1) & (memos - 1)
 	if l.read>>i&1 == 0 {
-		l.remember(f, i)
+		l.read |= 1 << i
+		if v, ok := l.Once(f); ok {
+			l.present |= 1 << i
+			l.values[i] = v
+		}
 	}
-	return l.values[i&(memos-1)], l.present>>i&1 != 0
+	return l.values[i], l.present>>i&1 != 0
 }
 
-func (l *Lookup) remember(f *Field, i uint8) {
-	value, ok := f.Value(l.request, l.caller)
-	l.read |= 1 << i
-	if ok {
-		l.present |= 1 << i
-		l.values[i&(memos-1)] = value
+// Once is Value for a caller that will not ask again: it remembers nothing.
+func (l *Lookup) Once(f *Field) (string, bool) {
+	if f.kind == fieldHeader { // what most documents ask for, a call less
+		v, ok := l.request.Header(f.header)
+		return v, ok && len(v) <= MaxValue
 	}
+	return f.Value(l.request, l.caller)
 }
 
 // memorize gives each field that recurs among those of a document its place in a

@@ -3,34 +3,17 @@ package config
 import (
 	"cmp"
 	"slices"
-
-	"github.com/cespare/xxhash/v2"
 )
 
-// Slots is the number of slots of a split: one slot is 0.01 % of the traffic.
-const Slots = 10_000
-
-// Slot returns the slot of a sticky key, 0 to Slots-1. The salt is the rule's.
-// It does not allocate.
-func Slot(salt, key string) int {
-	var d xxhash.Digest
-	d.Reset()
-	_, _ = d.WriteString(salt) // Never fails, nor do the others.
-	_, _ = d.WriteString("\x00")
-	_, _ = d.WriteString(key)
-	return int(d.Sum64() % Slots)
-}
-
-// Arm returns the target that a slot belongs to, false if it is outside every
-// arm: then it is the default's.
-func (r *Rule) Arm(slot int) (target string, ok bool) {
-	i, _ := slices.BinarySearchFunc(r.To, slot, func(a Arm, slot int) int {
-		return cmp.Compare(a.To, slot+1)
-	})
-	if i == len(r.To) || slot < r.To[i].From {
-		return "", false
+// Arm returns the index in To of the arm that a slot belongs to, -1 if it is
+// outside every arm: then it is the default's.
+func (r *Rule) Arm(slot int) int {
+	for i := range r.To {
+		if a := &r.To[i]; slot < a.To && slot >= a.From {
+			return i
+		}
 	}
-	return r.To[i].Target, true
+	return -1
 }
 
 // maxStickyArms is the number of arms beside the default's that can grow

@@ -56,8 +56,7 @@ func (r *switchRule) in(l *Lookup) bool {
 	if !ok {
 		return false
 	}
-	_, ok = r.Arm(Slot(r.Salt, key))
-	return ok
+	return r.Arm(Slot(r.Salt, key)) >= 0
 }
 
 // Value is the value of a switch: a bool, a number or a string.
