@@ -75,7 +75,7 @@ func BenchmarkDecide(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			d := Build(rules(b, c.doc), nil, snapshot(versions("v1", "v2")...), Options{}, nil)
-			var r config.Request = &asked{request(c.headers), "user-4711"}
+			var r config.Request = &asked{request(c.headers), "u1"}
 			dec, err := d.Decide(r)
 			require.NoError(b, err)
 			require.Equal(b, c.target, dec.Target)

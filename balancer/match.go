@@ -159,7 +159,7 @@ func (m *matcher) slot(i int, l *config.Lookup, given int) int {
 	rule := &m.rules[i]
 	switch {
 	case rule.Sticky != nil:
-		key, ok := l.Value(rule.Sticky)
+		key, ok := l.Once(rule.Sticky)
 		if !ok {
 			return -1
 		}

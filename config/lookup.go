@@ -3,7 +3,7 @@ package config
 import "iter"
 
 // memos is how many recurring fields a Lookup remembers.
-const memos = 8
+const memos = 4
 
 // Lookup reads the fields of one request, for one document: those that the
 // document asks for more than once are read once. It is used by one goroutine and
@@ -43,9 +43,13 @@ func (l *Lookup) Value(f *Field) (string, bool) {
 
 // Once is Value for a caller that will not ask again: it remembers nothing.
 func (l *Lookup) Once(f *Field) (string, bool) {
-	if f.kind == fieldHeader { // what most documents ask for, a call less
+	switch f.kind { // what most documents ask for, a call less
+	case fieldHeader:
 		v, ok := l.request.Header(f.header)
 		return v, ok && len(v) <= MaxValue
+	case fieldUser:
+		v := l.request.User()
+		return v, v != "" && len(v) <= MaxValue
 	}
 	return f.Value(l.request, l.caller)
 }
