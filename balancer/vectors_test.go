@@ -140,6 +140,7 @@ func TestVectors(t *testing.T) {
 			d := Build(r, g, snap, Options{Caller: req.Caller}, nil)
 			got, err := d.DecideAt(req, slot)
 			decisions++
+			agrees(t, d.Explain(req, slot), got, err)
 			if !assert.Equal(t, want, answer(got, err), "%s, request %d\n%s", v.Name, i, lines.Text()) {
 				return
 			}
@@ -147,6 +148,28 @@ func TestVectors(t *testing.T) {
 	}
 	require.NoError(t, lines.Err())
 	assert.Equal(t, []int{147, 1176}, []int{judged, decisions})
+}
+
+// agrees checks that an explanation tells the way to its decision.
+func agrees(t *testing.T, e Explanation, d Decision, err error) {
+	t.Helper()
+	require.Equal(t, d, e.Decision)
+	require.Equal(t, err == nil, e.Err == nil)
+	if len(e.Steps) > 0 {
+		want := append([]string{}, candidates(d)...)
+		slices.Sort(want)
+		require.Equal(t, want, e.Steps[len(e.Steps)-1].Left, "%+v", e)
+	} else {
+		require.ErrorIs(t, err, ErrUnknownTarget)
+	}
+	for i, c := range e.Rules {
+		last := i == len(e.Rules)-1 && d.Via == ViaRule
+		require.Equal(t, last, c.Why == "", "%+v", e)
+		if last {
+			require.Equal(t, d.Rule, c.Rule)
+		}
+	}
+	require.Equal(t, d.Via == ViaRule || d.Via == ViaDefault && e.Rules != nil, len(e.Rules) > 0)
 }
 
 func answer(d Decision, err error) vectorAnswer {
