@@ -7,6 +7,8 @@ GOLANGCI      := bin/golangci-lint-v2.15.0
 MODULES       := . integration examples/gin
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 20s
+FUZZPKGS      ?= ./...
+DECISIONS     ?= 50000000
 
 # Why the real Nacos cannot run here; empty if it can.
 NACOS_MISSING := $(shell \
@@ -14,7 +16,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart demo gin integration budget figures bench fuzz cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart demo gin integration budget figures bench fuzz differential cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -54,18 +56,21 @@ endif
 budget: ## modules and size that a minimal consumer links
 	BUDGET=1 $(GO) test -v -count=1 -run Budget ./internal/deptest
 
-figures: ## what the faces' own tests measure
+figures: ## what the library's own tests measure
 	$(GO) test -v -count=1 -run '^Test(AddedInstances|NoCallFailsWhenConnections|OneConnection|ARollingRestart)' ./httpx ./grpcx
 
 bench: ## benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
-fuzz: ## each fuzz target for FUZZTIME
-	@for pkg in $$($(GO) list ./...); do \
+fuzz: ## each fuzz target of FUZZPKGS for FUZZTIME
+	@for pkg in $$($(GO) list $(FUZZPKGS)); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 		done; \
 	done
+
+differential: ## DECISIONS decisions by the library and by a reference written from the specification
+	DECISIONS=$(DECISIONS) $(GO) test -v -count=1 -timeout 2h -run '^TestDifferential' ./internal/reference
 
 cover: ## coverage over all packages, as cover.out
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
