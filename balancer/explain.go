@@ -3,6 +3,7 @@ package balancer
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
@@ -32,6 +33,8 @@ type RuleCheck struct {
 // Step is one step towards the candidates.
 type Step struct {
 	What string
+	// Note says what else there is to say: why the others are not usable.
+	Note string
 	// Left are the addresses of the instances that it leaves, sorted.
 	Left []string
 }
@@ -95,7 +98,7 @@ func (d *Director) explainRules(req config.Request) []RuleCheck {
 func (d *Director) explainSteps(dec *Decision, err error) []Step {
 	var steps []Step
 	add := func(what string, members []int32) []int32 {
-		steps = append(steps, Step{what, d.addresses(members)})
+		steps = append(steps, Step{What: what, Left: d.addresses(members)})
 		return members
 	}
 	if dec.Target == "" && d.standard.name != "" {
@@ -103,7 +106,10 @@ func (d *Director) explainSteps(dec *Decision, err error) []Step {
 	}
 	name, in := d.memberOf(dec)
 	members := add("instances of "+name, d.which(in))
-	members = add("usable", filter(members, func(i int32) bool { return d.usable(d.snapshot.At(int(i))) }))
+	usable := filter(members, func(i int32) bool { return d.usable(d.snapshot.At(int(i))) })
+	note := d.whyNot(members)
+	members = add("usable", usable)
+	steps[len(steps)-1].Note = note
 	standard := &Decision{Target: d.standard.name}
 	if dec.Fallback == FallbackDefault || dec.Fallback != NoFallback && dec.Target != d.standard.name {
 		name, in = d.memberOf(standard)
@@ -128,6 +134,33 @@ func (d *Director) explainSteps(dec *Decision, err error) []Step {
 		members = add(what, kept)
 	})
 	return steps
+}
+
+// whyNot says how many instances are not usable, by the reason.
+func (d *Director) whyNot(members []int32) string {
+	var disabled, weightless, isolated, unhealthy int
+	for _, m := range members {
+		switch in := d.snapshot.At(int(m)); {
+		case !in.Enabled:
+			disabled++
+		case in.Weight == 0:
+			weightless++
+		case !d.open(in):
+			isolated++
+		case !in.Healthy:
+			unhealthy++
+		}
+	}
+	var reasons []string
+	for _, r := range []struct {
+		n   int
+		why string
+	}{{disabled, "disabled"}, {weightless, "of weight 0"}, {isolated, "isolated"}, {unhealthy, "unhealthy"}} {
+		if r.n > 0 {
+			reasons = append(reasons, fmt.Sprintf("%d %s", r.n, r.why))
+		}
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // memberOf returns the name of a decision's target for people, and which instances

@@ -34,11 +34,11 @@ prefer: [zone, region, env]
 		{"all", ""},
 	}, e.Rules)
 	assert.Equal(t, []Step{
-		{"instances of v2", []string{"10.0.0.3:1"}},
-		{"usable", []string{}},
-		{"instead, usable of v1", []string{"10.0.0.1:1", "10.0.0.2:1"}},
-		{"prefer zone=b", []string{"10.0.0.2:1"}},
-		{"prefer env=gray: skipped, it keeps too few", []string{"10.0.0.2:1"}},
+		{"instances of v2", "", []string{"10.0.0.3:1"}},
+		{"usable", "1 unhealthy", []string{}},
+		{"instead, usable of v1", "", []string{"10.0.0.1:1", "10.0.0.2:1"}},
+		{"prefer zone=b", "", []string{"10.0.0.2:1"}},
+		{"prefer env=gray: skipped, it keeps too few", "", []string{"10.0.0.2:1"}},
 	}, e.Steps)
 	assert.Equal(t, 4999, e.Decision.Slot)
 

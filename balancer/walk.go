@@ -21,6 +21,9 @@ const walkStep = 4143
 
 func newWalk() *walk { return &walk{start: rand.Uint64N(config.Slots)} }
 
-func (w *walk) next() int {
-	return int((w.start + w.drawn.Add(1)%config.Slots*walkStep) % config.Slots)
+func (w *walk) next() int { return SlotAt(w.drawn.Add(1), w.start) }
+
+// SlotAt returns the slot of the nth draw of a walk that begins at the given slot.
+func SlotAt(n, start uint64) int {
+	return int((start + n%config.Slots*walkStep) % config.Slots)
 }

@@ -102,7 +102,7 @@ func (f *Field) Value(r Request, caller map[string]string) (string, bool) {
 		ok = v != ""
 	case fieldLane:
 		v = r.Lane()
-		ok = v != ""
+		ok = ValidName(v) // another lane is none
 	case fieldCaller:
 		v, ok = caller[f.name]
 	}

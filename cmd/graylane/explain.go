@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/registry"
+)
+
+// explainer is one run of graylane explain.
+type explainer struct {
+	streams
+	flags                          liveFlags
+	service, rulesFile, globalFile text
+	instancesFile, requestsFile    text
+	againstFile, defaultVersion    text
+	json                           bool
+
+	rulesFrom, globalFrom, instancesFrom string // for people
+
+	before, after *directors // with the rules, and with those of --against
+	global        *config.Global
+	snapshot      *registry.Snapshot
+}
+
+func explain(ctx context.Context, s streams, args []string) error {
+	e := explainer{streams: s}
+	fs := newFlags("explain")
+	e.flags.register(fs)
+	fs.BoolVar(&e.json, "json", false, "")
+	for name, value := range map[string]*text{
+		"service": &e.service, "rules": &e.rulesFile, "global": &e.globalFile,
+		"instances": &e.instancesFile, "requests": &e.requestsFile,
+		"against": &e.againstFile, "default-version": &e.defaultVersion,
+	} {
+		fs.Var(value, name, "")
+	}
+	rest, err := parse(fs, args)
+	if err == nil {
+		err = e.check(rest)
+	}
+	if err == nil {
+		err = e.load(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if e.after != nil {
+		return e.compare()
+	}
+	return e.each()
+}
+
+func (e *explainer) check(rest []string) error {
+	const see = "; see graylane help explain"
+	switch {
+	case len(rest) > 0:
+		return unusable("%q: explain takes flags alone, as --rules FILE"+see, rest[0])
+	case e.service == "":
+		return unusable("--service NAME is missing" + see)
+	case e.requestsFile == "":
+		return unusable("--requests FILE is missing" + see)
+	case e.instancesFile == "" && !e.flags.asked():
+		return unusable("--instances FILE is missing, or --nacos ADDR for what is live" + see)
+	}
+	return nil
+}
+
+// load reads everything but the requests.
+func (e *explainer) load(ctx context.Context) error {
+	var live *nacos
+	if e.flags.asked() {
+		var err error
+		if live, err = e.flags.open(ctx); err != nil {
+			return err
+		}
+		defer live.Close()
+	}
+	rules, err := e.loadRules(live)
+	if err != nil {
+		return err
+	}
+	if err := e.loadGlobal(live); err != nil {
+		return err
+	}
+	if err := e.loadInstances(live); err != nil {
+		return err
+	}
+	e.before = e.directors(rules)
+	if e.againstFile == "" {
+		return nil
+	}
+	content, err := readDocument(string(e.againstFile))
+	if err == nil {
+		rules, err = e.parseRules(string(e.againstFile), content)
+	}
+	e.after = e.directors(rules)
+	return err
+}
+
+// content returns a document: that of a file or else, if Nacos was asked, the one
+// that is live. Nil: there is none.
+func (e *explainer) content(file text, live *nacos, dataID string) (name string, content []byte, err error) {
+	switch {
+	case file != "":
+		content, err = readDocument(string(file))
+		return string(file), content, err
+	case live == nil:
+		return "", nil, nil
+	}
+	doc, err := live.document(dataID)
+	return dataID, doc.Content, err
+}
+
+func (e *explainer) loadRules(live *nacos) (*config.Rules, error) {
+	name, content, err := e.content(e.rulesFile, live, config.ServiceDocID(string(e.service)))
+	if err != nil {
+		return nil, err
+	}
+	if content == nil {
+		e.rulesFrom = "none"
+		return nil, nil //nolint:nilnil // it is explained as without one
+	}
+	e.rulesFrom = name
+	return e.parseRules(name, content)
+}
+
+func (e *explainer) parseRules(name string, content []byte) (*config.Rules, error) {
+	rules, problems := config.ParseRules(name, string(e.service), content)
+	return rules, e.refused(name, problems, content)
+}
+
+func (e *explainer) loadGlobal(live *nacos) error {
+	name, content, err := e.content(e.globalFile, live, config.GlobalDocID)
+	if err != nil {
+		return err
+	}
+	e.globalFrom = "none"
+	if content == nil {
+		return nil
+	}
+	e.globalFrom = name
+	var problems config.Problems
+	e.global, problems = config.ParseGlobal(name, content)
+	return e.refused(name, problems, content)
+}
+
+// refused tells of a document's problems, as lint does, if it is refused. Stdout
+// is for answers.
+func (e *explainer) refused(name string, problems config.Problems, content []byte) error {
+	if problems.Err() == nil {
+		return nil
+	}
+	for _, p := range problems {
+		if err := printProblem(e.err, p, content); err != nil {
+			return err
+		}
+	}
+	return errors.New(name + ": the document is refused")
+}
+
+func (e *explainer) loadInstances(live *nacos) (err error) {
+	if e.instancesFile != "" {
+		e.instancesFrom = string(e.instancesFile)
+		e.snapshot, err = readInstances(string(e.instancesFile), string(e.service))
+		return err
+	}
+	e.instancesFrom = "Nacos"
+	e.snapshot, err = live.instances(string(e.service))
+	return err
+}
+
+// requests calls fn with every request, in order.
+func (e *explainer) requests(fn func(r *request) error) error {
+	name, in := "stdin", e.in
+	if e.requestsFile != "-" {
+		name = string(e.requestsFile)
+		f, err := open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	return eachRequest(name, in, fn)
+}
+
+// eachRequest calls fn with every request of a file. An error of fn ends it.
+func eachRequest(name string, in io.Reader, fn func(r *request) error) error {
+	index := 0
+	return eachLine(name, in, func(line []byte) error {
+		r, err := parseRequest(line, index)
+		if err != nil {
+			return err
+		}
+		index++
+		if err := fn(r); err != nil {
+			return &exitError{exitFailed, err}
+		}
+		return nil
+	})
+}
+
+// each answers request by request.
+func (e *explainer) each() error {
+	if !e.json {
+		if _, err := io.WriteString(e.out, e.heading()); err != nil {
+			return err
+		}
+	}
+	return e.requests(func(r *request) error {
+		d := e.before.of(r)
+		if e.json {
+			return writeJSON(e.out, answerOf(r, d))
+		}
+		_, err := io.WriteString(e.out, e.page(r, d))
+		return err
+	})
+}
+
+// answer is section 9's.
+type answer struct {
+	ID         string   `json:"id"`
+	Via        string   `json:"via"`
+	Rule       string   `json:"rule"`
+	Slot       int      `json:"slot"`
+	Target     string   `json:"target"`
+	Fallback   string   `json:"fallback"`
+	Skipped    []string `json:"skipped"`
+	Candidates []string `json:"candidates"`
+	Error      string   `json:"error"`
+}
+
+func answerOf(r *request, d *balancer.Director) answer {
+	dec, err := d.DecideAt(r, r.slot)
+	return answer{
+		ID: r.wire.ID, Via: dec.Via.String(), Rule: dec.Rule, Slot: dec.Slot, Target: dec.Target,
+		Fallback: dec.Fallback.String(), Skipped: append([]string{}, dec.Skipped()...),
+		Candidates: candidates(&dec), Error: refusal(err),
+	}
+}
+
+// refusal returns the code of a refusal, "" for none.
+func refusal(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, balancer.ErrUnknownTarget):
+		return "unknown_target"
+	}
+	return "no_instance"
+}
+
+// candidates returns the addresses of a decision's candidates, sorted.
+func candidates(dec *balancer.Decision) []string {
+	out := []string{}
+	for endpoint := range dec.Candidates() {
+		out = append(out, endpoint.Addr())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// maxDirectors is for how many callers directors are kept.
+const maxDirectors = 256
+
+// directors decide by one version of the rules, as seen by each caller.
+type directors struct {
+	rules    *config.Rules
+	build    func(caller map[string]string) *balancer.Director
+	byCaller map[string]*balancer.Director
+	// defaultVersion is what serves where there is no document.
+	defaultVersion string
+}
+
+func (e *explainer) directors(rules *config.Rules) *directors {
+	return &directors{
+		rules:          rules,
+		byCaller:       map[string]*balancer.Director{},
+		defaultVersion: string(e.defaultVersion),
+		build: func(caller map[string]string) *balancer.Director {
+			return balancer.Build(rules, e.global, e.snapshot,
+				balancer.Options{DefaultVersion: string(e.defaultVersion), Caller: caller}, nil)
+		},
+	}
+}
+
+// of returns the director of a request's caller.
+func (ds *directors) of(r *request) *balancer.Director {
+	key, _ := json.Marshal(r.caller) // Sorted; strings never fail.
+	d, ok := ds.byCaller[string(key)]
+	if !ok {
+		if len(ds.byCaller) == maxDirectors {
+			clear(ds.byCaller)
+		}
+		d = ds.build(r.caller)
+		ds.byCaller[string(key)] = d
+	}
+	return d
+}
