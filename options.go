@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -25,6 +26,7 @@ type options struct {
 	ip, weight                setting
 	defaultVersion, service   setting
 	labels                    map[string]setting
+	slowStart                 *time.Duration // nil: the resolver's default
 	tls                       *tls.Config
 	hooks                     []resolver.Hooks
 }
@@ -121,6 +123,12 @@ func WithDefaultVersion(version string) Option {
 	return func(o *options) { o.defaultVersion = setting{version, "WithDefaultVersion"} }
 }
 
+// WithSlowStart sets how long the weight of an instance that has just appeared takes
+// to grow from a tenth to the whole; default resolver.DefaultSlowStart, 0 disables.
+func WithSlowStart(d time.Duration) Option {
+	return func(o *options) { o.slowStart = &d }
+}
+
 // newOptions reads the environment, then the options.
 func newOptions(opts []Option) *options {
 	o := &options{
@@ -141,6 +149,9 @@ func (o *options) resolverOptions(s *settings) []resolver.Option {
 		resolver.WithGroup(s.home.Group),
 		resolver.WithCaller(s.caller),
 		resolver.WithDefaultVersion(s.defaultVersion),
+	}
+	if o.slowStart != nil {
+		opts = append(opts, resolver.WithSlowStart(*o.slowStart))
 	}
 	for _, h := range o.hooks {
 		opts = append(opts, resolver.WithHooks(h))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/lane"
@@ -22,6 +24,12 @@ type Options struct {
 	Policy config.Policy
 	// Caller holds the labels of this process, for the fields caller.*.
 	Caller map[string]string
+	// SlowStart is how long the weight of an instance that has just appeared takes
+	// to grow from a tenth to the whole; 0: it does not. Those of a first list do
+	// not either.
+	SlowStart time.Duration
+	// Now is the time of the build in ns, on the clock of Pick.Now.
+	Now int64
 }
 
 // Build makes a director of a service's rules (nil: no document was ever
@@ -33,13 +41,17 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 		prev: prev,
 		d: &Director{
 			snapshot: snap, rules: rules, caller: o.Caller,
-			endpoints: inheritEndpoints(snap, prev),
+			endpoints: inheritEndpoints(snap, o.Now, prev),
 			targets:   map[string]*subset{},
 			lanes:     map[string]laneSubset{},
 			subsets:   map[string]*subset{},
 			asked:     config.HeaderField(lane.HeaderVersion),
+			rotation:  &rotation{},
 		},
-		policy: o.Policy,
+		options: o, policy: o.Policy,
+	}
+	if prev != nil {
+		b.d.rotation = prev.rotation
 	}
 	if b.policy == config.Hash {
 		b.policy = config.Weighted
@@ -61,13 +73,17 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 	b.targets(name)
 	b.standard(name, all)
 	b.arms()
+	b.cursors()
+	b.d.timed = b.policy == config.Least
 	return b.d
 }
 
 type builder struct {
-	d      *Director
-	prev   *Director
-	policy config.Policy
+	d       *Director
+	prev    *Director
+	options Options
+	policy  config.Policy
+	fresh   []*subset // those that need a cursor
 }
 
 // open is what an instance must be even where its health does not count: enabled,
@@ -213,31 +229,32 @@ func (b *builder) subset(key string, members []int32) *subset {
 	})
 	members = s.members
 	s.endpoints = make([]*Endpoint, len(members))
-	weights := make([]uint32, len(members))
+	weights, grown := make([]uint32, len(members)), make([]uint32, len(members))
 	for i, m := range members {
 		s.endpoints[i] = b.d.endpoints[m]
 		weights[i] = b.d.snapshot.At(int(m)).Weight
+		grown[i] = b.grown(weights[i], s.endpoints[i])
 	}
 	var old *subset
 	if b.prev != nil {
 		old = b.prev.subsets[key]
 	}
 	if old != nil {
-		s.cursor = old.cursor
+		s.cursor, s.load = old.cursor, old.load
 	} else {
-		s.cursor = newCursor()
+		b.fresh = append(b.fresh, s)
 	}
-	weighted := newWeighted(s.endpoints, weights, s.cursor)
-	s.picker = weighted
+	s.weighted = newWeighted(grown)
 	switch b.policy {
 	case config.Least:
-		s.picker = &least{weighted, weights}
+		s.least = make([]float64, len(grown))
+		for i, w := range grown {
+			s.least[i] = 1 / float64(w)
+		}
 	case config.Hash:
-		// A ring is dear: one of the same endpoints and weights goes on.
-		if old != nil && old.ring != nil && slices.Equal(old.ring.endpoints, s.endpoints) && slices.Equal(old.ring.weights, weights) {
-			s.ring = old.ring
-		} else {
-			s.ring = newRing(s.endpoints, weights)
+		s.ring = b.ring(s.endpoints, weights, old)
+		if s.load == nil {
+			s.load = &atomic.Int64{}
 		}
 	case config.Unset, config.Weighted:
 	}
@@ -245,12 +262,57 @@ func (b *builder) subset(key string, members []int32) *subset {
 	return s
 }
 
+// ring returns the ring of these endpoints. Rings are dear: one of the same
+// endpoints and weights goes on, and another one takes over what it can.
+func (b *builder) ring(endpoints []*Endpoint, weights []uint32, old *subset) *ring {
+	if old == nil || old.ring == nil {
+		return newRing(endpoints, weights, nil)
+	}
+	if slices.Equal(old.ring.endpoints, endpoints) && slices.Equal(old.ring.weights, weights) {
+		return old.ring
+	}
+	return newRing(endpoints, weights, old.ring)
+}
+
+// minGrown is the part of its weight that an instance begins with.
+const minGrown = 0.1
+
+// grown returns the weight of an instance as far as its slow start has come.
+func (b *builder) grown(weight uint32, e *Endpoint) uint32 {
+	age := b.options.Now - e.since
+	if e.since == 0 || age >= int64(b.options.SlowStart) {
+		return weight
+	}
+	b.d.ramping = true
+	part := max(minGrown, float64(age)/float64(b.options.SlowStart))
+	return max(1, uint32(float64(weight)*part))
+}
+
+// cursors gives each new subset a cursor, at the places of those that have gone.
+func (b *builder) cursors() {
+	taken := map[int]bool{}
+	for _, s := range b.d.subsets {
+		if s.cursor != nil {
+			taken[s.cursor.index] = true
+		}
+	}
+	index := 0
+	for _, s := range b.fresh {
+		for taken[index] {
+			index++
+		}
+		s.cursor = newCursor(index)
+		index++
+	}
+}
+
 // inheritEndpoints returns the endpoints of a snapshot's instances: those that
 // prev has, by ID, and new ones for the rest. Both lists are sorted by ID.
-func inheritEndpoints(snap *registry.Snapshot, prev *Director) []*Endpoint {
+func inheritEndpoints(snap *registry.Snapshot, now int64, prev *Director) []*Endpoint {
 	var old []*Endpoint
-	if prev != nil {
-		old = prev.endpoints
+	since := int64(0)
+	if prev != nil && len(prev.endpoints) > 0 {
+		old, since = prev.endpoints, now
 	}
 	out := make([]*Endpoint, snap.Len())
 	for i, in := range snap.All() {
@@ -261,7 +323,7 @@ func inheritEndpoints(snap *registry.Snapshot, prev *Director) []*Endpoint {
 			out[i] = old[0]
 			continue
 		}
-		out[i] = &Endpoint{id: in.ID, addr: in.Addr}
+		out[i] = &Endpoint{id: in.ID, addr: in.Addr, since: since}
 	}
 	return out
 }

@@ -53,6 +53,23 @@ type Decision struct {
 	hash   uint64  // of the request's key
 }
 
+// Begin notes that a request that was decided so is sent to an endpoint. Done must
+// follow.
+func (d *Decision) Begin(e *Endpoint) {
+	e.inflight.Add(1)
+	if d.hashed {
+		d.subset.load.Add(1)
+	}
+}
+
+// Done notes that the request has ended.
+func (d *Decision) Done(e *Endpoint) {
+	e.inflight.Add(-1)
+	if d.hashed {
+		d.subset.load.Add(-1)
+	}
+}
+
 // Skipped returns the labels of `prefer` that were skipped: they would have left
 // nobody, or too few. It is read-only.
 func (d *Decision) Skipped() []string {

@@ -26,6 +26,10 @@ type Director struct {
 	anybody  *subset               // of `degrade: any`; nil unless the default has nobody at all
 	asked    *config.Field         // names the target while there is no document
 
+	rotation *rotation // of all directors of this line
+	timed    bool
+	ramping  bool
+
 	subsets map[string]*subset // all of the above by key, for the next Build
 	there   func() string      // the versions that there are, counted when somebody asks
 }
@@ -188,21 +192,25 @@ func (d *Director) Serves() bool { return d.standard.subset != nil }
 // There says which versions there are, see Error.There.
 func (d *Director) There() string { return d.there() }
 
-// Pick picks one of a decision's candidates that skip (nil: none) does not pass
-// over. It returns the instance's index in the director's snapshot and its
-// endpoint, or -1 if all are skipped.
-func (d *Director) Pick(dec *Decision, skip Skip) (int, *Endpoint) {
+// Pick picks one of a decision's candidates. It returns the instance's index in the
+// director's snapshot and its endpoint, or -1 if all are skipped. It neither blocks
+// nor allocates.
+func (d *Director) Pick(dec *Decision, p Pick) (int, *Endpoint) {
 	s := dec.subset
-	p := s.picker
-	if dec.hashed {
-		p = s.ring
-	}
-	i := p.Pick(Pick{Hash: dec.hash, Skip: skip})
+	i := s.pick(d.rotation, dec, p)
 	if i < 0 {
 		return -1, nil
 	}
 	return int(s.members[i]), s.endpoints[i]
 }
+
+// Timed reports whether picks need the time, and endpoints to be told how long
+// requests took.
+func (d *Director) Timed() bool { return d.timed }
+
+// Ramping reports whether an instance is in its slow start: the director should be
+// built again soon.
+func (d *Director) Ramping() bool { return d.ramping }
 
 // Snapshot returns the instances that the director decides about.
 func (d *Director) Snapshot() *registry.Snapshot { return d.snapshot }

@@ -231,7 +231,7 @@ func TestHashBalanceGivesEachUserOneOwner(t *testing.T) {
 	owner := func(d *Director, user string) string {
 		dec, err := d.Decide(request{user: user})
 		require.NoError(t, err)
-		_, e := d.Pick(&dec, nil)
+		_, e := d.Pick(&dec, Pick{})
 		return e.Addr()
 	}
 	owners := map[string]bool{}
@@ -259,7 +259,7 @@ func TestASplitIsExactAndItsArmIsEven(t *testing.T) {
 	for i := range 10_000 {
 		dec, err := d.Decide(request{})
 		require.NoError(t, err)
-		_, e := d.Pick(&dec, nil)
+		_, e := d.Pick(&dec, Pick{})
 		total[dec.Target]++
 		if i < 2000 {
 			first[e.Addr()]++
@@ -279,7 +279,7 @@ func TestAnUpdateKeepsEndpointsRotationAndWalks(t *testing.T) {
 	doc := "gray: v1\ndefault: v1\nrules:\n- {name: r, to: {v2: 20%}}\n"
 	list := versions("v1", "v1", "v2", "v2")
 	d := Build(rules(t, doc), nil, snapshot(list...), Options{}, nil)
-	d.Endpoint(1).Begin()
+	d.Endpoint(1).inflight.Add(1)
 
 	// A rebuild every ten requests, with weights changing elsewhere and an
 	// instance that comes and goes, disturbs neither share nor rotation.
@@ -291,7 +291,7 @@ func TestAnUpdateKeepsEndpointsRotationAndWalks(t *testing.T) {
 		}
 		dec, err := d.Decide(request{})
 		require.NoError(t, err)
-		_, e := d.Pick(&dec, nil)
+		_, e := d.Pick(&dec, Pick{})
 		total[dec.Target]++
 		if dec.Target == "v2" {
 			v2[e.Addr()]++
@@ -341,7 +341,7 @@ func TestDecideAndPickDoNotAllocate(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			d.Pick(&dec, nil)
+			d.Pick(&dec, Pick{})
 		}), name)
 	}
 }
@@ -363,6 +363,6 @@ func TestOnlyADocumentCanHash(t *testing.T) {
 	d := Build(nil, nil, snapshot(versions("v1")...), Options{Policy: config.Hash}, nil)
 	dec, err := d.Decide(request{user: "u1"})
 	require.NoError(t, err)
-	_, e := d.Pick(&dec, nil)
+	_, e := d.Pick(&dec, Pick{})
 	assert.Equal(t, "10.0.0.1:1", e.Addr())
 }

@@ -1,14 +1,37 @@
 package balancer
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
 
 // Endpoint is what this process knows about one instance by using it. It is
 // found by the instance's ID and outlives snapshots: a change of weight,
 // metadata or order keeps it. Its methods may be called concurrently.
 type Endpoint struct {
 	id, addr string
+	since    int64 // when it appeared, on the clock of Options.Now; 0: it was there from the first list on
+	_        [64]byte
+
+	// What follows is written by every request, on lines that hold nothing else.
 	inflight atomic.Int64
+	latency  atomic.Uint64 // the bits of a float64, in ns: see observe; 0: not known
+	sampled  atomic.Int64  // when latency was set
+	_        [64 - 24]byte
 }
+
+const (
+	// latencyMemory is the time in which an old latency loses about half of its
+	// say, on the way to newer ones as well as to nothing.
+	latencyMemory = 10 * time.Second
+	// failurePenalty is what a failed request counts as, if it was quicker: a fast
+	// error must not look attractive.
+	failurePenalty = time.Second
+	// leastLatency is the latency below which no difference is made, and that of an
+	// endpoint that has none yet: such a one is tried, but not by everybody at once.
+	leastLatency = float64(time.Millisecond)
+)
 
 // ID returns the instance's ID.
 func (e *Endpoint) ID() string { return e.id }
@@ -19,8 +42,39 @@ func (e *Endpoint) Addr() string { return e.addr }
 // InFlight returns the number of requests begun and not yet done.
 func (e *Endpoint) InFlight() int64 { return e.inflight.Load() }
 
-// Begin notes that a request was sent to the instance. Done must follow.
-func (e *Endpoint) Begin() { e.inflight.Add(1) }
+// Observe notes how long a request took that ended at now, on the clock of
+// Pick.Now, and whether it failed. It serves the policy least.
+//
+// A latency above the known one replaces it at once, a lower one has a say that
+// grows with the time since the last: peak EWMA, as in Finagle. Of two requests
+// that end together one may go unheard: both have read the old value, and the
+// later one to write wins. That is one sample among many.
+func (e *Endpoint) Observe(took time.Duration, failed bool, now int64) {
+	if failed {
+		took = max(took, failurePenalty)
+	}
+	sample := float64(max(took, 0))
+	if old := math.Float64frombits(e.latency.Load()); sample < old {
+		keep := remains(now - e.sampled.Load())
+		sample += (old - sample) * keep
+	}
+	e.latency.Store(math.Float64bits(sample))
+	e.sampled.Store(now)
+}
 
-// Done notes that a request has ended.
-func (e *Endpoint) Done() { e.inflight.Add(-1) }
+// remains is the say that a latency of this age has: 1 when it is new, a half after
+// latencyMemory.
+func remains(age int64) float64 {
+	return float64(latencyMemory) / (float64(latencyMemory) + float64(max(age, 0)))
+}
+
+// cost is what one more request at this endpoint costs: the requests in flight, each
+// at the latency known, which is forgotten with time so that an endpoint that was
+// slow is tried again.
+func (e *Endpoint) cost(now int64) float64 {
+	latency := math.Float64frombits(e.latency.Load())
+	if latency > leastLatency {
+		latency *= remains(now - e.sampled.Load())
+	}
+	return float64(e.inflight.Load()+1) * max(latency, leastLatency)
+}

@@ -45,7 +45,7 @@ rules:
 		fmt.Println(err)
 		return
 	}
-	_, endpoint := d.Pick(&decision, nil)
+	_, endpoint := d.Pick(&decision, balancer.Pick{})
 	fmt.Printf("rule %q, target %s: %s\n", decision.Rule, decision.Target, endpoint.Addr())
 	// Output: rule "everybody", target v2: 10.0.0.2:8080
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -34,14 +35,37 @@ func skipAllBut(es []*Endpoint, keep ...int) skipping {
 	return s
 }
 
-// pickers makes one of each kind.
-func pickers(es []*Endpoint, weights []uint32) map[string]Picker {
-	w := newWeighted(es, weights, newCursor())
-	return map[string]Picker{
-		"weighted": w,
-		"least":    &least{w, weights},
-		"hash":     newRing(es, weights),
+// picker is a subset with what a pick of it needs.
+type picker struct {
+	*subset
+	rotation *rotation
+}
+
+func (p picker) Pick(hash uint64, skip Skip) int {
+	return p.subset.pick(p.rotation, &Decision{hashed: p.ring != nil, hash: hash, subset: p.subset}, Pick{Skip: skip})
+}
+
+// picker of the given policy: "weighted", "least" or "hash".
+func newPicker(policy string, es []*Endpoint, weights []uint32) picker {
+	s := &subset{endpoints: es, weighted: newWeighted(weights), cursor: newCursor(0)}
+	switch policy {
+	case "least":
+		for _, w := range weights {
+			s.least = append(s.least, 1/float64(w))
+		}
+	case "hash":
+		s.ring, s.load = newRing(es, weights, nil), &atomic.Int64{}
 	}
+	return picker{s, &rotation{}}
+}
+
+// pickers makes one of each kind.
+func pickers(es []*Endpoint, weights []uint32) map[string]picker {
+	all := map[string]picker{}
+	for _, policy := range []string{"weighted", "least", "hash"} {
+		all[policy] = newPicker(policy, es, weights)
+	}
+	return all
 }
 
 func TestEveryPickerAlwaysEndsAndNeverPicksWhatIsSkipped(t *testing.T) {
@@ -54,9 +78,9 @@ func TestEveryPickerAlwaysEndsAndNeverPicksWhatIsSkipped(t *testing.T) {
 		for name, p := range pickers(es, weights) {
 			for i := range 1000 {
 				hash := rand.Uint64()
-				require.Equal(t, -1, p.Pick(Pick{Hash: hash, Skip: skipAllBut(es)}), "%s: all skipped", name)
+				require.Equal(t, -1, p.Pick(hash, skipAllBut(es)), "%s: all skipped", name)
 				keep := i % n
-				require.Equal(t, keep, p.Pick(Pick{Hash: hash, Skip: skipAllBut(es, keep)}), "%s: one left", name)
+				require.Equal(t, keep, p.Pick(hash, skipAllBut(es, keep)), "%s: one left", name)
 			}
 		}
 	}
@@ -74,11 +98,11 @@ func TestWeightedGivesEachItsShare(t *testing.T) {
 		for _, w := range weights {
 			total += float64(w)
 		}
-		p := newWeighted(endpoints(len(weights)), weights, newCursor())
+		p := newPicker("weighted", endpoints(len(weights)), weights)
 		const picks = 10_000
 		got := make([]int, len(weights))
 		for range picks {
-			got[p.Pick(Pick{})]++
+			got[p.Pick(0, nil)]++
 		}
 		for i, w := range weights {
 			assert.InDelta(t, picks*float64(w)/total, got[i], 4, "weights %v, endpoint %d of %v", weights, i, got)
@@ -88,10 +112,10 @@ func TestWeightedGivesEachItsShare(t *testing.T) {
 
 func TestASkippedEndpointsShareIsSpreadByWeight(t *testing.T) {
 	es := endpoints(4)
-	p := newWeighted(es, []uint32{1000, 1000, 2000, 4000}, newCursor())
+	p := newPicker("weighted", es, []uint32{1000, 1000, 2000, 4000})
 	got := make([]int, 4)
 	for range 8000 {
-		got[p.Pick(Pick{Skip: skipping{es[3]: true}})]++
+		got[p.Pick(0, skipping{es[3]: true})]++
 	}
 	assert.Zero(t, got[3])
 	assert.InDelta(t, 2000, got[0], 150)
@@ -102,13 +126,13 @@ func TestASkippedEndpointsShareIsSpreadByWeight(t *testing.T) {
 func TestLeastPrefersTheLessLoadedPerWeight(t *testing.T) {
 	es := endpoints(2)
 	w := []uint32{1000, 1000}
-	p := &least{newWeighted(es, w, newCursor()), w}
+	p := newPicker("least", es, w)
 	for range 10 {
-		es[0].Begin()
+		es[0].inflight.Add(1)
 	}
 	got := make([]int, 2)
 	for range 1000 {
-		got[p.Pick(Pick{})]++
+		got[p.Pick(0, nil)]++
 	}
 	assert.Less(t, got[0], 400, "endpoint 0 has ten requests in flight, endpoint 1 none: %v", got)
 }
@@ -119,12 +143,12 @@ func TestRingMovesOnlyTheKeysOfWhoLeaves(t *testing.T) {
 	for i := range weights {
 		weights[i] = uint32(500 + 100*i)
 	}
-	before := newRing(es, weights)
-	after := newRing(slices.Delete(slices.Clone(es), 7, 8), slices.Delete(slices.Clone(weights), 7, 8))
+	before := newRing(es, weights, nil)
+	after := newRing(slices.Delete(slices.Clone(es), 7, 8), slices.Delete(slices.Clone(weights), 7, 8), nil)
 	moved := 0
 	for i := range 20_000 {
 		h := xxhash.Sum64String(fmt.Sprint("user-", i))
-		was, is := before.endpoints[before.Pick(Pick{Hash: h})], after.endpoints[after.Pick(Pick{Hash: h})]
+		was, is := before.endpoints[before.pick(h, nil, 0)], after.endpoints[after.pick(h, nil, 0)]
 		if was == es[7] {
 			moved++
 			continue
@@ -139,14 +163,14 @@ func TestRingMovesOnlyTheKeysOfWhoLeaves(t *testing.T) {
 func TestRingRespectsWeightsAndIsTheSameInEveryOrder(t *testing.T) {
 	es := endpoints(5)
 	weights := []uint32{1000, 1000, 2000, 3000, 1000}
-	r := newRing(es, weights)
+	r := newRing(es, weights, nil)
 	got := make([]int, 5)
-	reversed := newRing([]*Endpoint{es[4], es[3], es[2], es[1], es[0]}, []uint32{1000, 3000, 2000, 1000, 1000})
+	reversed := newRing([]*Endpoint{es[4], es[3], es[2], es[1], es[0]}, []uint32{1000, 3000, 2000, 1000, 1000}, nil)
 	for i := range 80_000 {
 		h := xxhash.Sum64String(strconv.Itoa(i))
-		k := r.Pick(Pick{Hash: h})
+		k := r.pick(h, nil, 0)
 		got[k]++
-		if other := reversed.endpoints[reversed.Pick(Pick{Hash: h})]; other != es[k] {
+		if other := reversed.endpoints[reversed.pick(h, nil, 0)]; other != es[k] {
 			require.Same(t, es[k], other)
 		}
 	}
@@ -157,9 +181,10 @@ func TestRingRespectsWeightsAndIsTheSameInEveryOrder(t *testing.T) {
 
 func TestRingBoundsAnEndpointsPoints(t *testing.T) {
 	es := endpoints(2)
-	assert.Len(t, newRing(es, []uint32{10_000_000, 1}).points, maxRingPoints+1)
-	assert.Len(t, newRing(es, []uint32{16_001, 1}).points, maxRingPoints+1, "one above the bound")
-	assert.Len(t, newRing(es, []uint32{15_000, 1}).points, 15*ringPoints+1)
+	for _, heavy := range []uint32{8_000, 8_001, 10_000_000} {
+		assert.Len(t, newRing(es, []uint32{heavy, 1}, nil).hashes, maxRingPoints+1)
+	}
+	assert.Len(t, newRing(es, []uint32{7_000, 1}, nil).hashes, 7*ringPoints+1)
 }
 
 func TestWalkTakesEverySlotOnce(t *testing.T) {
@@ -178,7 +203,7 @@ func TestPickDoesNotAllocate(t *testing.T) {
 	es := endpoints(100)
 	weights := slices.Repeat([]uint32{1000}, 100)
 	for name, p := range pickers(es, weights) {
-		assert.Zero(t, testing.AllocsPerRun(1000, func() { p.Pick(Pick{Hash: 42}) }), name)
+		assert.Zero(t, testing.AllocsPerRun(1000, func() { p.Pick(42, nil) }), name)
 	}
 }
 
@@ -190,27 +215,46 @@ func BenchmarkPick(b *testing.B) {
 				var h uint64
 				for b.Loop() {
 					h += golden
-					p.Pick(Pick{Hash: h})
+					p.Pick(h, nil)
 				}
 			})
 		}
 	}
 }
 
-func TestALargeRingIsBoundedAndStaysConsistent(t *testing.T) {
-	es := endpoints(400)
-	heavy := slices.Repeat([]uint32{16_000}, len(es)) // 400 × 2048 points would be too many
-	r := newRing(es, heavy)
-	assert.LessOrEqual(t, len(r.points), maxRing)
-	assert.Greater(t, len(r.points), maxRing/2)
-	after := newRing(slices.Delete(slices.Clone(es), 7, 8), heavy[1:])
-	for i := range 5000 {
-		h := xxhash.Sum64String(strconv.Itoa(i))
-		was, is := r.endpoints[r.Pick(Pick{Hash: h})], after.endpoints[after.Pick(Pick{Hash: h})]
-		if was != es[7] && was != is {
-			require.Equal(t, was.id, is.id)
-		}
+// A ring that took over the points of another is the ring made anew.
+func TestARingThatGoesOnIsTheRingMadeAnew(t *testing.T) {
+	all := endpoints(50)
+	weights := make([]uint32, len(all))
+	for i := range weights {
+		weights[i] = uint32(1 + 300*i)
 	}
+	r := newRing(all, weights, nil)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		var es []*Endpoint
+		var ws []uint32
+		for i, e := range all {
+			if random.IntN(4) > 0 || i == 0 {
+				w := weights[i]
+				if random.IntN(5) == 0 {
+					w = uint32(1 + random.IntN(9000))
+				}
+				es, ws = append(es, e), append(ws, w)
+			}
+		}
+		fresh := newRing(es, ws, nil)
+		r = newRing(es, ws, r)
+		require.Equal(t, fresh, r)
+	}
+}
+
+// The order of endpoints is that of their IDs, and every process has the same.
+func TestPointsOfOneHashHaveOneOrder(t *testing.T) {
+	r := &ring{}
+	r.merge([]point{{1, 0}, {2, 2}, {2, 4}, {9, 9}}, []point{{2, 1}, {2, 3}, {10, 0}})
+	assert.Equal(t, []uint64{1, 2, 2, 2, 2, 9, 10}, r.hashes)
+	assert.Equal(t, []int32{0, 1, 2, 3, 4, 9, 0}, r.owners)
 }
 
 // counting skips everybody and counts how often it is asked.
@@ -222,7 +266,7 @@ func TestAPickWithoutAWayOutEndsSoon(t *testing.T) {
 	es := endpoints(50)
 	for name, p := range pickers(es, slices.Repeat([]uint32{20_000}, len(es))) {
 		n := 0
-		require.Equal(t, -1, p.Pick(Pick{Hash: 1, Skip: counting{&n}}), name)
+		require.Equal(t, -1, p.Pick(1, counting{&n}), name)
 		assert.LessOrEqual(t, n, 2*(len(es)+ringSteps), name)
 	}
 }

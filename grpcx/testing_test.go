@@ -167,6 +167,7 @@ type world struct {
 func newWorld(tb testing.TB, rules string, opts ...resolver.Option) *world {
 	tb.Helper()
 	w := &world{registry: memory.New(), documents: newDocuments(rules)}
+	opts = append([]resolver.Option{resolver.WithSlowStart(0)}, opts...) // shares are measured at once
 	r, err := resolver.New(w.registry, w.documents, opts...)
 	require.NoError(tb, err)
 	w.resolver = r

@@ -42,7 +42,7 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{Registry: memory.New(), done: make(chan resolver.Outcome, 100)}
 	var err error
-	w.resolver, err = resolver.New(w, nil, resolver.WithHooks(resolver.Hooks{
+	w.resolver, err = resolver.New(w, nil, resolver.WithSlowStart(0), resolver.WithHooks(resolver.Hooks{
 		OnDone: func(_ context.Context, _ resolver.Call, o resolver.Outcome, _ time.Duration) {
 			select {
 			case w.done <- o:

@@ -25,7 +25,8 @@ type Call struct {
 	endpoint *balancer.Endpoint
 	instance *registry.Instance
 	tried    []*balancer.Endpoint // by former attempts
-	start    time.Time            // zero unless a hook asks for durations
+	start    time.Time            // zero unless somebody asks for durations
+	observed bool                 // the endpoint wants to know how it went
 }
 
 // Pick decides about a request and picks an instance that skip (nil: none) does
@@ -77,15 +78,18 @@ func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip,
 
 // take picks an instance for the attempt; false if all are skipped.
 func (c *Call) take(skip balancer.Skip) bool {
-	i, e := c.State.Director.Pick(&c.Decision, skip)
+	p := balancer.Pick{Skip: skip}
+	timed := c.State.Director.Timed()
+	if timed || c.view.timed {
+		c.start = time.Now()
+		p.Now = c.view.resolver.since(c.start)
+	}
+	i, e := c.State.Director.Pick(&c.Decision, p)
 	if i < 0 {
 		return false
 	}
-	c.endpoint, c.instance = e, c.State.Snapshot.At(i)
-	e.Begin()
-	if c.view.timed {
-		c.start = time.Now()
-	}
+	c.endpoint, c.instance, c.observed = e, c.State.Snapshot.At(i), timed
+	c.Decision.Begin(e)
 	return true
 }
 
@@ -123,7 +127,11 @@ func (o others) Skip(e *balancer.Endpoint) bool {
 // Done ends the attempt: the instance has one request less in flight. Call it
 // once, as soon as the attempt's outcome is known; it returns quickly.
 func (c *Call) Done(ctx context.Context, o Outcome) {
-	c.endpoint.Done()
+	c.Decision.Done(c.endpoint)
+	if c.observed {
+		now := time.Now()
+		c.endpoint.Observe(now.Sub(c.start), o.failed(c.Protocol()), c.view.resolver.since(now))
+	}
 	c.view.resolver.options.hooks.done(ctx, c, o)
 }
 

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/graylane/graylane/registry"
@@ -31,6 +32,19 @@ type Outcome struct {
 	Status int
 	// Version is what the server said of itself, "" if nothing.
 	Version string
+}
+
+// failed reports whether the attempt failed for a reason that speaks against its
+// instance: no answer, or one that says that the server is not able to. An
+// application's NotFound is an answer, and a caller that left is no failure.
+func (o *Outcome) failed(protocol string) bool {
+	switch {
+	case o.Err != nil:
+		return !errors.Is(o.Err, context.Canceled)
+	case protocol == "grpc":
+		return o.Status == 4 || o.Status == 14 // DeadlineExceeded, Unavailable
+	}
+	return o.Status >= 502 && o.Status <= 504
 }
 
 // hooks are all hooks of a resolver, in the order they were given.

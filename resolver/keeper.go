@@ -17,6 +17,9 @@ import (
 // no document, since a source that is down must not keep a service down.
 const rulesWait = 3 * time.Second
 
+// growthSteps is how many steps an instance's weight grows in during its slow start.
+const growthSteps = 20
+
 // keeper keeps one view current. All of its fields belong to the goroutine of run.
 type keeper struct {
 	view    *View
@@ -26,11 +29,12 @@ type keeper struct {
 
 	snapshot *registry.Snapshot // nil before the first list
 	known    bool
-	rules    *config.Rules   // in force
-	global   *config.Global  // in force
-	waiting  map[string]bool // documents that nothing is known about yet, by data ID
-	director *balancer.Director
-	deserted bool // the default has nobody, which was reported
+	rules    *config.Rules    // in force
+	global   *config.Global   // in force
+	waiting  map[string]bool  // documents that nothing is known about yet, by data ID
+	state    *State           // in force; nil before the first
+	growth   <-chan time.Time // while an instance is in its slow start
+	deserted bool             // the default has nobody, which was reported
 }
 
 func newKeeper(v *View, globals *live[global]) *keeper {
@@ -60,7 +64,7 @@ func (k *keeper) run() {
 	defer cancel()
 	var patience <-chan time.Time
 	for {
-		changed := false
+		changed, grown := false, false
 		select {
 		case <-ctx.Done():
 			return
@@ -83,9 +87,17 @@ func (k *keeper) run() {
 			}
 		case <-patience:
 			changed = k.giveUp()
+		case <-k.growth:
+			grown = true
 		}
-		if changed && len(k.waiting) == 0 && k.snapshot != nil {
+		switch {
+		case len(k.waiting) > 0 || k.snapshot == nil:
+		case changed:
 			k.build()
+			k.view.resolver.options.hooks.update(k.view, k.state)
+			k.complain()
+		case grown:
+			k.build() // the same, but for weights that nobody has changed
 		}
 	}
 }
@@ -160,21 +172,41 @@ func speaking(protocol string, in []registry.Instance) []registry.Instance {
 	return out
 }
 
+// build puts a state of what is known now in force.
 func (k *keeper) build() {
 	o := k.view.resolver.options.balancer
-	k.director = balancer.Build(k.rules, k.global, k.snapshot, o, k.director)
-	k.view.publish(&State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: k.director, known: k.known})
-	deserted := k.known && !k.director.Serves()
+	o.Now = k.view.resolver.since(time.Now())
+	d := balancer.Build(k.rules, k.global, k.snapshot, o, k.director())
+	k.growth = nil
+	if d.Ramping() {
+		k.growth = time.After(max(o.SlowStart/growthSteps, time.Millisecond))
+	}
+	k.state = &State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: d, known: k.known}
+	k.view.live.publish(k.state)
+}
+
+// director returns the one in force, nil before the first.
+func (k *keeper) director() *balancer.Director {
+	if k.state == nil {
+		return nil
+	}
+	return k.state.Director
+}
+
+// complain reports what is wrong with the state in force, once.
+func (k *keeper) complain() {
+	d := k.state.Director
+	deserted := k.known && !d.Serves()
 	if deserted && !k.deserted {
-		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, k.director.There()))
+		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, d.There()))
 	}
 	k.deserted = deserted
 	mixed := ""
-	if k.rules == nil && o.DefaultVersion == "" && severalVersions(k.snapshot) {
+	if k.rules == nil && k.view.resolver.options.balancer.DefaultVersion == "" && severalVersions(k.snapshot) {
 		mixed = "mixed"
 	}
 	if k.view.resolver.complain(versionsOf(k.view.key.service), mixed) {
-		k.report(fmt.Errorf("%w: %s has: %s", ErrSeveralVersions, k.view.key.service, k.director.There()))
+		k.report(fmt.Errorf("%w: %s has: %s", ErrSeveralVersions, k.view.key.service, d.There()))
 	}
 }
 

@@ -2,7 +2,9 @@ package resolver
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"time"
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
@@ -46,13 +48,23 @@ func WithPolicy(p config.Policy) Option {
 	return func(o *options) { o.balancer.Policy = p }
 }
 
+// DefaultSlowStart is how long a new instance's weight takes to grow.
+const DefaultSlowStart = 10 * time.Second
+
+// WithSlowStart sets how long the weight of an instance that has just appeared takes
+// to grow from a tenth to the whole; default DefaultSlowStart, 0 disables. Those of
+// the first list have their weight at once.
+func WithSlowStart(d time.Duration) Option {
+	return func(o *options) { o.balancer.SlowStart = d }
+}
+
 // WithCaller sets the labels of this process, which rules ask for as caller.*.
 func WithCaller(labels map[string]string) Option {
 	return func(o *options) { o.balancer.Caller = maps.Clone(labels) }
 }
 
 func newOptions(w registry.Watcher, opts []Option) (options, error) {
-	o := options{}
+	o := options{balancer: balancer.Options{SlowStart: DefaultSlowStart}}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -60,6 +72,9 @@ func newOptions(w registry.Watcher, opts []Option) (options, error) {
 	var errs []error
 	if w == nil {
 		errs = append(errs, errors.New("resolver: a resolver needs a registry.Watcher"))
+	}
+	if o.balancer.SlowStart < 0 {
+		errs = append(errs, fmt.Errorf("resolver: WithSlowStart: %s is negative", o.balancer.SlowStart))
 	}
 	if o.balancer.Policy == config.Hash {
 		errs = append(errs, errors.New("resolver: WithPolicy: the policy hash needs a field, which only a document can name"))

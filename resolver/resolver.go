@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
@@ -18,6 +19,7 @@ type Resolver struct {
 	watcher registry.Watcher
 	source  config.Source // nil: no documents
 	options options
+	begin   time.Time // of the clock that balancers go by
 
 	ctx    context.Context //nolint:containedctx // the life of all views, ended by Close
 	cancel context.CancelCauseFunc
@@ -49,7 +51,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Resolver{
-		watcher: w, source: src, options: o,
+		watcher: w, source: src, options: o, begin: time.Now(),
 		ctx: ctx, cancel: cancel,
 		views: map[viewKey]*View{}, complaints: map[string]string{},
 	}, nil
@@ -62,6 +64,9 @@ func (r *Resolver) Service(name string) registry.Service {
 	s.Name = name
 	return s
 }
+
+// since returns a time on the clock that balancers go by: in ns, and never 0.
+func (r *Resolver) since(t time.Time) int64 { return int64(t.Sub(r.begin)) + 1 }
 
 // View returns the live view of a service. The first call starts the watch;
 // views of one service and protocol are shared, and each call needs one

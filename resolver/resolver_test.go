@@ -524,7 +524,7 @@ func TestAWatcherNeverMissesTheNewestState(t *testing.T) {
 	require.NoError(t, v.Ready(t.Context()))
 	for i := range 100_000 {
 		older, newest := &State{}, &State{}
-		v.publish(older)
+		v.live.publish(older)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		var begin atomic.Bool
@@ -538,7 +538,7 @@ func TestAWatcherNeverMissesTheNewestState(t *testing.T) {
 		for range i % 1000 { // at every moment of the beginning, in turn
 			begin.Load()
 		}
-		v.publish(newest)
+		v.live.publish(newest)
 		for s := (*State)(nil); s != newest; {
 			select {
 			case s = <-seen:

@@ -125,12 +125,6 @@ func (v *View) Watch(ctx context.Context, fn func(*State)) error {
 	return v.live.watch(ctx, v.ctx, fn)
 }
 
-// publish puts a state in force.
-func (v *View) publish(s *State) {
-	v.live.publish(s)
-	v.resolver.options.hooks.update(v, s)
-}
-
 // Close gives the view back; the last Close of a shared view ends it, and
 // requests that still use it fail with ErrClosed. Call it once for each call of
 // Resolver.View.

@@ -42,7 +42,8 @@ type ask struct{ version, user, lane string }
 // consume starts a consumer, until the end of the test.
 func (s *stage) consume(opts ...graylane.Option) *consumer {
 	s.t.Helper()
-	client, err := graylane.Open(s.t.Context(), append(opts,
+	client, err := graylane.Open(s.t.Context(), append(opts, graylane.WithSlowStart(0), // shares are measured at once
+
 		graylane.WithServers(s.nacos.addr), graylane.WithHooks(s.recorder.Hooks()))...)
 	require.NoError(s.t, err)
 	r := client.Resolver()

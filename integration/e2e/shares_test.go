@@ -141,7 +141,7 @@ func usersOn(t *testing.T, view *resolver.View, rules judge.Publication, version
 // open returns a client that no recorder hears of.
 func (s *stage) open() *graylane.Client {
 	s.t.Helper()
-	client, err := graylane.Open(s.t.Context(), graylane.WithServers(s.nacos.addr))
+	client, err := graylane.Open(s.t.Context(), graylane.WithServers(s.nacos.addr), graylane.WithSlowStart(0))
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { assert.NoError(s.t, client.Close()) })
 	return client
