@@ -2,8 +2,8 @@
 //
 // [Build] joins a service's rules and one snapshot of its instances into a
 // [Director]. For each request the Director decides the target ([Decision]: by
-// lane, rule or default, with the fallbacks of the rule language) and a [Picker]
-// of that target's candidates picks the instance. What is known about an
+// lane, rule or default, with the fallbacks of the rule language) and picks
+// one of that target's candidates: by weight, by load or by hash. What is known about an
 // instance beyond its registration lives in its [Endpoint], which outlives
 // snapshots.
 //

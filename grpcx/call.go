@@ -3,6 +3,7 @@ package grpcx
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"google.golang.org/grpc"
 	gbalancer "google.golang.org/grpc/balancer"
@@ -31,6 +32,27 @@ type cell struct {
 
 	view *resolver.View // of the newest pick, nil before the first
 	err  error          // why that pick found nothing
+
+	// mu guards the end of call: a stream's reader may find that the answer has
+	// begun while gRPC ends the stream on another goroutine.
+	mu      sync.Mutex
+	running bool // call has an attempt that is not done
+}
+
+// begin notes that an attempt is made.
+func (c *cell) begin(call resolver.Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.call, c.running = call, true
+}
+
+// answered notes that a stream's answer has begun. gRPC makes no other attempt then.
+func (c *cell) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running {
+		c.call.Answered()
+	}
 }
 
 type cellKey struct{}
@@ -57,6 +79,9 @@ func newCell(ctx context.Context, method string) (context.Context, *cell) {
 
 // done ends an attempt.
 func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = false
 	if info.Err == nil && !info.BytesSent {
 		// gRPC picks anew, and nothing was decided for good.
 		c.call.Done(ctx, resolver.Outcome{Err: errUnsent})
@@ -116,5 +141,22 @@ func streamClient(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientCon
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
-	return s, nil
+	return &clientStream{ClientStream: s, cell: c}, nil
+}
+
+// clientStream notices when the answer begins.
+type clientStream struct {
+	grpc.ClientStream
+	cell  *cell
+	begun bool // used by the reader alone
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s *clientStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil && !s.begun {
+		s.begun = true
+		s.cell.answered()
+	}
+	return err
 }

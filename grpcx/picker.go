@@ -40,7 +40,8 @@ func (p *picker) Pick(info gbalancer.PickInfo) (gbalancer.PickResult, error) {
 		c.call = call
 	}
 	if err == nil {
-		c.call, c.err = call, nil
+		c.begin(call)
+		c.err = nil
 		return gbalancer.PickResult{
 			SubConn: p.conns[call.Addr()].ready,
 			Done:    func(done gbalancer.DoneInfo) { c.done(info.Ctx, done) },

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/graylane/graylane/resolver"
@@ -39,9 +40,13 @@ func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Re
 	}
 	resp.Request = req
 	if w, ok := resp.Body.(io.Writer); ok { // 101 Switching Protocols
+		a.call.Answered()
 		a.body = resp.Body
 		resp.Body = upgraded{a, w}
 		return resp, nil
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		a.call.Answered()
 	}
 	// Over HTTP/2 a body that is none is not NoBody.
 	if resp.Body == http.NoBody || resp.ContentLength == 0 || req.Method == http.MethodHead {

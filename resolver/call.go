@@ -27,6 +27,7 @@ type Call struct {
 	tried    []*balancer.Endpoint // by former attempts
 	start    time.Time            // zero unless somebody asks for durations
 	observed bool                 // the endpoint wants to know how it went
+	answered bool                 // it is no load any more, see Answered
 }
 
 // Pick decides about a request and picks an instance that skip (nil: none) does
@@ -127,12 +128,29 @@ func (o others) Skip(e *balancer.Endpoint) bool {
 // Done ends the attempt: the instance has one request less in flight. Call it
 // once, as soon as the attempt's outcome is known; it returns quickly.
 func (c *Call) Done(ctx context.Context, o Outcome) {
+	if !c.answered {
+		c.unload(o.failed(c.Protocol()))
+	}
+	c.view.resolver.options.hooks.done(ctx, c, o)
+}
+
+// Answered says that the attempt's answer has begun and may go on for long: a stream,
+// or a connection that was upgraded. From now on it is no load of its instance, and
+// its latency is that of the beginning. Done must follow all the same.
+func (c *Call) Answered() {
+	if !c.answered {
+		c.answered = true
+		c.unload(false)
+	}
+}
+
+// unload takes the attempt off its instance's load.
+func (c *Call) unload(failed bool) {
 	c.Decision.Done(c.endpoint)
 	if c.observed {
 		now := time.Now()
-		c.endpoint.Observe(now.Sub(c.start), o.failed(c.Protocol()), c.view.resolver.since(now))
+		c.endpoint.Observe(now.Sub(c.start), failed, c.view.resolver.since(now))
 	}
-	c.view.resolver.options.hooks.done(ctx, c, o)
 }
 
 // Protocol returns the protocol of the view: "http", "grpc", or "" for all. It
