@@ -19,8 +19,9 @@ type Options struct {
 	// DefaultVersion is the version that serves where no document names a
 	// default; "": every baseline instance does.
 	DefaultVersion string
-	// Policy picks instances where no document says how; Unset: Weighted. Hash is
-	// Weighted too: only a document can name the key.
+	// Policy picks instances where no document says how; Unset: Weighted. With Hash
+	// the key comes from Decision.HashBy alone; without one a request is picked by
+	// weight.
 	Policy config.Policy
 	// Caller holds the labels of this process, for the fields caller.*.
 	Caller map[string]string
@@ -53,15 +54,12 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 	if prev != nil {
 		b.d.rotation = prev.rotation
 	}
-	if b.policy == config.Hash {
-		b.policy = config.Weighted
-	}
 	b.d.there = sync.OnceValue(func() string { return census(snap) })
 	name, all := o.DefaultVersion, o.DefaultVersion == ""
 	if rules != nil {
 		name, all = rules.Default, false
 		if rules.Balance.Policy != config.Unset {
-			b.policy = rules.Balance.Policy
+			b.policy, b.d.key = rules.Balance.Policy, rules.Balance.Key
 		}
 		var old *matcher
 		if prev != nil {
@@ -74,7 +72,7 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 	b.standard(name, all)
 	b.arms()
 	b.cursors()
-	b.d.timed = b.policy == config.Least
+	b.d.timed, b.d.hashes = b.policy == config.Least, b.policy == config.Hash
 	return b.d
 }
 

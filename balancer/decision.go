@@ -1,6 +1,12 @@
 package balancer
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/graylane/graylane/config"
+)
 
 // Via is what chose a decision's target.
 type Via uint8
@@ -51,6 +57,15 @@ type Decision struct {
 	hashed bool    // false: no key, or not picked by hash
 	subset *subset // the candidates
 	hash   uint64  // of the request's key
+}
+
+// HashBy makes key say which instance is picked, in place of the field that the
+// document names, if the balance is by hash. A key of more than config.MaxValue
+// bytes is none.
+func (d *Decision) HashBy(key string) {
+	if d.subset != nil && d.subset.ring != nil && len(key) <= config.MaxValue {
+		d.hash, d.hashed = xxhash.Sum64String(key), true
+	}
 }
 
 // Begin notes that a request that was decided so is sent to an endpoint. Done must

@@ -1,8 +1,6 @@
 package balancer
 
 import (
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
 )
@@ -26,7 +24,9 @@ type Director struct {
 	anybody  *subset               // of `degrade: any`; nil unless the default has nobody at all
 	asked    *config.Field         // names the target while there is no document
 
-	rotation *rotation // of all directors of this line
+	rotation *rotation     // of all directors of this line
+	key      *config.Field // says what is hashed; nil: only HashBy does
+	hashes   bool
 	timed    bool
 	ramping  bool
 
@@ -55,20 +55,26 @@ func (d *Director) Decide(req config.Request) (Decision, error) {
 // slot, and explanations, which must not move a walk.
 func (d *Director) DecideAt(req config.Request, slot int) (dec Decision, err error) {
 	dec.Slot = -1
+	err = d.decide(&dec, req, slot)
+	return dec, err
+}
+
+// decide fills in a decision that says nothing yet.
+func (d *Director) decide(dec *Decision, req config.Request, slot int) error {
 	// 1. Lanes and rules are off.
 	if d.off {
 		dec.Via = ViaOff
-		return dec, d.settle(&dec, req, &d.standard, false)
+		return d.settle(dec, req, &d.standard, false)
 	}
 	// 2. The request's lane.
 	if name := req.Lane(); name != "" {
 		if lane, ok := d.lanes[name]; ok && (lane.subset != nil || lane.strict) {
 			dec.Via, dec.Target = ViaLane, name
 			if lane.subset == nil {
-				return dec, d.refuse(&dec, ErrNoInstance)
+				return d.refuse(dec, ErrNoInstance)
 			}
-			d.hand(&dec, req, lane.subset)
-			return dec, nil
+			d.hand(dec, req, lane.subset)
+			return nil
 		}
 	}
 	// 3. The first rule that matches.
@@ -76,16 +82,16 @@ func (d *Director) DecideAt(req config.Request, slot int) (dec Decision, err err
 	case d.rules == nil:
 		if name, ok := d.asked.Value(req, d.caller); ok {
 			dec.Via = ViaRule
-			return dec, d.named(&dec, req, name, false)
+			return d.named(dec, req, name, false)
 		}
 	case len(d.matcher.rules) > 0:
 		l := config.NewLookup(req, d.caller)
 		if i := d.matcher.match(&l); i >= 0 {
-			return dec, d.follow(&dec, req, &l, i, slot)
+			return d.follow(dec, req, &l, i, slot)
 		}
 	}
 	// 4. The default.
-	return dec, d.settle(&dec, req, &d.standard, false)
+	return d.settle(dec, req, &d.standard, false)
 }
 
 // follow chooses the target that rule i names.
@@ -173,10 +179,9 @@ func (d *Director) settle(dec *Decision, req config.Request, t *target, strict b
 // hash, with the hash of the request's key.
 func (d *Director) hand(dec *Decision, req config.Request, s *subset) {
 	dec.subset = s
-	if s.ring != nil {
-		var key string
-		if key, dec.hashed = d.rules.Balance.Key.Value(req, d.caller); dec.hashed {
-			dec.hash = xxhash.Sum64String(key)
+	if s.ring != nil && d.key != nil {
+		if key, ok := d.key.Value(req, d.caller); ok {
+			dec.HashBy(key)
 		}
 	}
 }
@@ -203,6 +208,10 @@ func (d *Director) Pick(dec *Decision, p Pick) (int, *Endpoint) {
 	}
 	return int(s.members[i]), s.endpoints[i]
 }
+
+// Hashes reports whether instances are picked by the hash of a key, so that
+// Decision.HashBy has an effect.
+func (d *Director) Hashes() bool { return d.hashes }
 
 // Timed reports whether picks need the time, and endpoints to be told how long
 // requests took.

@@ -77,7 +77,7 @@ func (m *matcher) index() {
 		if !m.rules[i].Enabled {
 			continue
 		}
-		rule := int32(i) //nolint:gosec // at most config.MaxRules
+		rule := int32(i)
 		f, values, alone := m.rules[i].When.Needs()
 		alone = alone && m.rules[i].By == nil
 		if f == nil || count[f.String()] < minIndexed {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -197,7 +198,9 @@ func TestWithoutLoadEveryKeyStaysWithItsOwner(t *testing.T) {
 	for i := range es {
 		es[i].inflight.Store(1000)
 	}
-	assert.Equal(t, r.pick(7, nil, 0), r.pick(7, nil, 0), "all are overloaded, by other services: the owner")
+	h := rand.Uint64()
+	owner := r.pick(h, nil, 1<<40)
+	assert.Equal(t, owner, r.pick(h, nil, 0), "all are overloaded, by other services: the owner")
 }
 
 // world is a simulation in virtual time: requests arrive evenly, and end when their
@@ -217,11 +220,11 @@ type ending struct {
 
 type endings []ending
 
-func (e endings) Len() int           { return len(e) }
-func (e endings) Less(i, j int) bool { return e[i].at < e[j].at }
-func (e endings) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *endings) Push(x any)        { *e = append(*e, x.(ending)) } //nolint:forcetypeassert // a heap of them
-func (e *endings) Pop() any          { old := *e; x := old[len(old)-1]; *e = old[:len(old)-1]; return x }
+func (e *endings) Len() int           { return len(*e) }
+func (e *endings) Less(i, j int) bool { return (*e)[i].at < (*e)[j].at }
+func (e *endings) Swap(i, j int)      { (*e)[i], (*e)[j] = (*e)[j], (*e)[i] }
+func (e *endings) Push(x any)         { *e = append(*e, x.(ending)) } //nolint:forcetypeassert // a heap of them
+func (e *endings) Pop() any           { old := *e; x := old[len(old)-1]; *e = old[:len(old)-1]; return x }
 
 func (w *world) until(t int64) {
 	for len(w.ends) > 0 && w.ends[0].at <= t {
@@ -249,7 +252,7 @@ func TestPoliciesWithBadInstances(t *testing.T) {
 			toBad, failed := 0, 0
 			for i := range requests {
 				w.until(int64(i) * gap)
-				dec, err := d.Decide(request{user: fmt.Sprint(random.IntN(1000))})
+				dec, err := d.Decide(request{user: strconv.Itoa(random.IntN(1000))})
 				require.NoError(t, err)
 				k, e := d.Pick(&dec, Pick{Now: w.now + 1})
 				latency, fails := time.Duration(8+random.IntN(4))*time.Millisecond, false
@@ -321,7 +324,8 @@ func TestANewInstanceStartsSlowly(t *testing.T) {
 			dec, err := d.Decide(request{})
 			require.NoError(t, err)
 			k, _ := d.Pick(&dec, Pick{})
-			if counts[k]++; k != 3 {
+			counts[k]++
+			if k != 3 {
 				mine = append(mine, k)
 			}
 		}

@@ -68,7 +68,7 @@ func (r *ring) points(old *ring) (kept, fresh []point) {
 	stay := map[*Endpoint]int32{}
 	if old != nil {
 		for i, e := range old.endpoints {
-			stay[e] = int32(i) //nolint:gosec // a list is far shorter
+			stay[e] = int32(i)
 		}
 	}
 	var now []int32 // the new index of each old endpoint, -1 if its points are void
@@ -77,13 +77,13 @@ func (r *ring) points(old *ring) (kept, fresh []point) {
 	}
 	for i, e := range r.endpoints {
 		if k, ok := stay[e]; ok && old.weights[k] == r.weights[i] {
-			now[k] = int32(i) //nolint:gosec // a list is far shorter
+			now[k] = int32(i)
 			continue
 		}
 		buf := append([]byte(e.id), 0, 0, 0)
 		for k := range pointsOf(r.weights[i]) {
-			binary.LittleEndian.PutUint16(buf[len(buf)-2:], uint16(k)) //nolint:gosec // at most maxRingPoints
-			fresh = append(fresh, point{xxhash.Sum64(buf), int32(i)})  //nolint:gosec // a list is far shorter
+			binary.LittleEndian.PutUint16(buf[len(buf)-2:], uint16(k))
+			fresh = append(fresh, point{xxhash.Sum64(buf), int32(i)})
 		}
 	}
 	slices.SortFunc(fresh, r.compare)
@@ -117,14 +117,14 @@ func (r *ring) merge(a, b []point) {
 }
 
 func (r *ring) index() {
-	log := uint(bits.Len(uint(len(r.hashes) - 1))) //nolint:gosec // not negative
+	log := uint(bits.Len(uint(len(r.hashes) - 1)))
 	r.guide, r.shift = make([]uint32, 1<<log), 64-log
 	at := 0
 	for part := range r.guide {
-		for at < len(r.hashes) && r.hashes[at]>>r.shift < uint64(part) { //nolint:gosec // not negative
+		for at < len(r.hashes) && r.hashes[at]>>r.shift < uint64(part) {
 			at++
 		}
-		r.guide[part] = uint32(at) //nolint:gosec // at most 2^32 points
+		r.guide[part] = uint32(at)
 	}
 }
 
@@ -136,7 +136,7 @@ func pointsOf(weight uint32) int {
 // is neither skipped nor overloaded while total requests are in flight; if all that
 // are not skipped are overloaded, the first of them.
 func (r *ring) pick(hash uint64, skip Skip, total int64) int {
-	at := int(r.guide[hash>>r.shift&uint64(len(r.guide)-1)])
+	at := int(r.guide[hash>>r.shift&uint64(len(r.guide)-1)]) //nolint:gosec // not negative
 	for at < len(r.hashes) && r.hashes[at] < hash {
 		at++
 	}

@@ -20,7 +20,7 @@ type weighted struct {
 // newWeighted returns the shares of positive weights.
 func newWeighted(weights []uint32) weighted {
 	n := len(weights)
-	log := uint(bits.Len(uint(n - 1))) //nolint:gosec // not negative
+	log := uint(bits.Len(uint(n - 1)))
 	w := weighted{upper: make([]uint64, n), guide: make([]uint32, 1<<log), shift: 64 - log}
 	var total, sum uint64
 	for _, weight := range weights {
@@ -35,8 +35,8 @@ func newWeighted(weights []uint32) weighted {
 			upper--                              // that point is the next one's
 		}
 		w.upper[i] = upper
-		for ; part < len(w.guide) && uint64(part)<<w.shift <= upper; part++ { //nolint:gosec // not negative
-			w.guide[part] = uint32(i) //nolint:gosec // a list is far shorter
+		for ; part < len(w.guide) && uint64(part)<<w.shift <= upper; part++ {
+			w.guide[part] = uint32(i)
 		}
 	}
 	return w
@@ -44,7 +44,7 @@ func newWeighted(weights []uint32) weighted {
 
 // owner returns whose a point is.
 func (w *weighted) owner(point uint64) int {
-	i := int(w.guide[point>>w.shift&uint64(len(w.guide)-1)])
+	i := int(w.guide[point>>w.shift&uint64(len(w.guide)-1)]) //nolint:gosec // not negative
 	for point > w.upper[i] {
 		i++
 	}

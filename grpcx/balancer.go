@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	gbalancer "google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/endpointsharding"
@@ -29,7 +30,12 @@ func (policyBuilder) Build(cc gbalancer.ClientConn, opts gbalancer.BuildOptions)
 	p.start = sync.OnceFunc(func() { p.wg.Go(func() { p.watch(ctx) }) })
 	// The children reconnect by themselves, so that every instance stays
 	// connected whether or not it gets calls.
-	p.Balancer = endpointsharding.NewBalancer(p, opts, gbalancer.Get(pickfirst.Name).Build, endpointsharding.Options{})
+	first := gbalancer.Get(pickfirst.Name)
+	p.Balancer = endpointsharding.NewBalancer(p, opts, func(cc gbalancer.ClientConn, opts gbalancer.BuildOptions) gbalancer.Balancer {
+		c := &child{ClientConn: cc, policy: p}
+		c.Balancer = first.Build(c, opts)
+		return c
+	}, endpointsharding.Options{})
 	return p
 }
 
@@ -49,7 +55,7 @@ type policy struct {
 	// embedded Balancer, and gRPC's own are taken under it.
 	mu    sync.Mutex
 	view  *resolver.View // nil before the first update
-	conns map[string]conn
+	conns conns
 	state connectivity.State
 	ended error // why no call can succeed any more
 }
@@ -62,7 +68,7 @@ func (p *policy) UpdateClientConnState(s gbalancer.ClientConnState) error {
 		return fmt.Errorf("%w: %w", errForeign, gbalancer.ErrBadResolverState)
 	}
 	p.mu.Lock()
-	p.view = l.view
+	p.view, p.conns = l.view, p.conns.with(s.ResolverState.Endpoints)
 	p.mu.Unlock()
 	l.taken.Store(true)
 	p.start()
@@ -75,13 +81,20 @@ func (p *policy) UpdateClientConnState(s gbalancer.ClientConnState) error {
 	return nil
 }
 
-// UpdateState takes the state of all children after one of them has changed.
+// UpdateState takes the state of all children together, after one of them has
+// changed. What became of that one its child has noted.
 func (p *policy) UpdateState(s gbalancer.State) {
-	conns := connections(endpointsharding.ChildStatesFromPicker(s.Picker))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conns, p.state = conns, s.ConnectivityState
+	p.state = s.ConnectivityState
 	p.publish()
+}
+
+// slot returns where the connection to an address of the newest list is noted.
+func (p *policy) slot(addr string) *atomic.Pointer[conn] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns[addr]
 }
 
 // watch hands out a new picker whenever the view changes: calls that are queued
@@ -128,22 +141,4 @@ func (p *policy) Close() {
 	p.cancel()
 	p.wg.Wait()
 	p.Balancer.Close()
-}
-
-// connections indexes the children's connections by address.
-func connections(children []endpointsharding.ChildState) map[string]conn {
-	conns := make(map[string]conn, len(children))
-	for _, child := range children {
-		var c conn
-		switch child.State.ConnectivityState {
-		case connectivity.Ready:
-			result, err := child.State.Picker.Pick(gbalancer.PickInfo{})
-			c = conn{ready: result.SubConn, err: err}
-		case connectivity.TransientFailure:
-			_, c.err = child.State.Picker.Pick(gbalancer.PickInfo{})
-		default: // connecting, or about to
-		}
-		conns[child.Endpoint.Addresses[0].Addr] = c
-	}
-	return conns
 }

@@ -13,18 +13,11 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-// conn is the connection to one address, as it was when its picker was made.
-// With neither field set it is being established.
-type conn struct {
-	ready gbalancer.SubConn
-	err   error // why it failed
-}
-
 // picker picks the connection for each attempt of each call. It is immutable,
-// but for the view, which is always current.
+// but for the view and the connections, which are always current.
 type picker struct {
 	view  *resolver.View
-	conns map[string]conn
+	conns conns
 	ended error // why no call can succeed any more
 }
 
@@ -41,11 +34,17 @@ func (p *picker) Pick(info gbalancer.PickInfo) (gbalancer.PickResult, error) {
 	}
 	if err == nil {
 		c.begin(call)
-		c.err = nil
-		return gbalancer.PickResult{
-			SubConn: p.conns[call.Addr()].ready,
-			Done:    func(done gbalancer.DoneInfo) { c.done(info.Ctx, done) },
-		}, nil
+		if now, _ := p.conns.get(call.Addr()); now.ready != nil {
+			c.err = nil
+			return gbalancer.PickResult{
+				SubConn: now.ready,
+				Done:    func(done gbalancer.DoneInfo) { c.done(info.Ctx, done) },
+			}, nil
+		}
+		// It was lost since it was looked at. Who notes that hands out a new picker
+		// next, and gRPC asks that one.
+		c.done(info.Ctx, gbalancer.DoneInfo{})
+		return gbalancer.PickResult{}, gbalancer.ErrNoSubConnAvailable
 	}
 	c.err = err
 	return gbalancer.PickResult{}, p.refuse(c)
@@ -97,7 +96,7 @@ func (p *picker) refuse(c *cell) error {
 // skip passes over instances without a ready connection, and remembers what it
 // saw of them. It serves one pick.
 type skip struct {
-	conns map[string]conn
+	conns conns
 	gone  bool // an unknown address is one that has gone, not one to come
 
 	coming bool  // a connection is being established
@@ -106,7 +105,7 @@ type skip struct {
 
 // Skip implements balancer.Skip.
 func (s *skip) Skip(e *balancer.Endpoint) bool {
-	c, known := s.conns[e.Addr()]
+	c, known := s.conns.get(e.Addr())
 	switch {
 	case c.ready != nil:
 		return false

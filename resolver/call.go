@@ -71,6 +71,11 @@ func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip,
 		}
 		return c, err
 	}
+	if c.State.Director.Hashes() {
+		if key, ok := ctx.Value(hashKey{}).(string); ok {
+			c.Decision.HashBy(key)
+		}
+	}
 	if !c.take(skip) {
 		err = c.skipped()
 	}

@@ -43,7 +43,8 @@ func WithDefaultVersion(version string) Option {
 }
 
 // WithPolicy sets how an instance is picked where no document says so:
-// config.Weighted, the default, or config.Least.
+// config.Weighted, the default; config.Least; or config.Hash, by the key that
+// WithHashKey gives a request, and by weight without one.
 func WithPolicy(p config.Policy) Option {
 	return func(o *options) { o.balancer.Policy = p }
 }
@@ -75,9 +76,6 @@ func newOptions(w registry.Watcher, opts []Option) (options, error) {
 	}
 	if o.balancer.SlowStart < 0 {
 		errs = append(errs, fmt.Errorf("resolver: WithSlowStart: %s is negative", o.balancer.SlowStart))
-	}
-	if o.balancer.Policy == config.Hash {
-		errs = append(errs, errors.New("resolver: WithPolicy: the policy hash needs a field, which only a document can name"))
 	}
 	return o, errors.Join(errs...)
 }

@@ -15,6 +15,16 @@ func WithRequest(ctx context.Context, req config.Request) context.Context {
 	return context.WithValue(ctx, requestKey{}, req)
 }
 
+type hashKey struct{}
+
+// WithHashKey returns a context whose requests go to the instance that owns key,
+// where instances are picked by hash: by a document's `balance: {hash: FIELD}`, in
+// place of that field, or by WithPolicy(config.Hash). A key of more than
+// config.MaxValue bytes is none.
+func WithHashKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, hashKey{}, key)
+}
+
 // requestOf returns the request that a context belongs to.
 func requestOf(ctx context.Context) config.Request {
 	if req, ok := ctx.Value(requestKey{}).(config.Request); ok {

@@ -464,9 +464,9 @@ func TestHooksSeeEveryAttempt(t *testing.T) {
 }
 
 func TestOptionsAreValidatedTogether(t *testing.T) {
-	_, err := New(nil, nil, WithPolicy(config.Hash))
+	_, err := New(nil, nil, WithSlowStart(-1))
 	require.ErrorContains(t, err, "registry.Watcher")
-	require.ErrorContains(t, err, "WithPolicy")
+	require.ErrorContains(t, err, "WithSlowStart")
 }
 
 func TestPickDoesNotAllocate(t *testing.T) {

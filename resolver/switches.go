@@ -84,7 +84,8 @@ func (s *Switches) run() {
 		if doc == nil {
 			continue
 		}
-		if delete(waiting, box); box == own {
+		delete(waiting, box)
+		if box == own {
 			now.own = *doc
 		} else {
 			now.global = *doc
