@@ -55,26 +55,22 @@ func (d *Director) Decide(req config.Request) (Decision, error) {
 // slot, and explanations, which must not move a walk.
 func (d *Director) DecideAt(req config.Request, slot int) (dec Decision, err error) {
 	dec.Slot = -1
-	err = d.decide(&dec, req, slot)
-	return dec, err
-}
-
-// decide fills in a decision that says nothing yet.
-func (d *Director) decide(dec *Decision, req config.Request, slot int) error {
 	// 1. Lanes and rules are off.
 	if d.off {
 		dec.Via = ViaOff
-		return d.settle(dec, req, &d.standard, false)
+		err = d.settle(&dec, req, &d.standard, false)
+		return dec, err
 	}
 	// 2. The request's lane.
 	if name := req.Lane(); name != "" {
 		if lane, ok := d.lanes[name]; ok && (lane.subset != nil || lane.strict) {
 			dec.Via, dec.Target = ViaLane, name
 			if lane.subset == nil {
-				return d.refuse(dec, ErrNoInstance)
+				err = d.refuse(&dec, ErrNoInstance)
+				return dec, err
 			}
-			d.hand(dec, req, lane.subset)
-			return nil
+			d.hand(&dec, req, lane.subset)
+			return dec, nil
 		}
 	}
 	// 3. The first rule that matches.
@@ -82,16 +78,19 @@ func (d *Director) decide(dec *Decision, req config.Request, slot int) error {
 	case d.rules == nil:
 		if name, ok := d.asked.Value(req, d.caller); ok {
 			dec.Via = ViaRule
-			return d.named(dec, req, name, false)
+			err = d.named(&dec, req, name, false)
+			return dec, err
 		}
 	case len(d.matcher.rules) > 0:
 		l := config.NewLookup(req, d.caller)
 		if i := d.matcher.match(&l); i >= 0 {
-			return d.follow(dec, req, &l, i, slot)
+			err = d.follow(&dec, req, &l, i, slot)
+			return dec, err
 		}
 	}
 	// 4. The default.
-	return d.settle(dec, req, &d.standard, false)
+	err = d.settle(&dec, req, &d.standard, false)
+	return dec, err
 }
 
 // follow chooses the target that rule i names.
