@@ -66,6 +66,9 @@ func TestFieldsFindTheirValue(t *testing.T) {
 		_, present := f.Value(request{}, nil)
 		assert.False(t, present, "%s is present if it is not empty", field)
 	}
+	lane, _ := parseField("lane")
+	_, present := lane.Value(request{lane: "-x"}, nil)
+	assert.False(t, present, "a lane that is no name is none")
 }
 
 func TestALongValueIsAbsent(t *testing.T) {
@@ -75,7 +78,7 @@ func TestALongValueIsAbsent(t *testing.T) {
 			headers: map[string]string{"a": length}, cookies: map[string]string{"a": length}, query: map[string]string{"a": length},
 			path: length, method: length, user: length, lane: length,
 		}
-		for _, field := range []string{"header.a", "cookie.a", "query.a", "path", "method", "user", "lane", "caller.a"} {
+		for _, field := range []string{"header.a", "cookie.a", "query.a", "path", "method", "user", "caller.a"} {
 			f, _ := parseField(field)
 			_, present := f.Value(r, map[string]string{"a": length})
 			assert.Equal(t, want, present, field)

@@ -24,7 +24,7 @@ type Lane struct {
 // ParseGlobal reads the global document, as ParseRules reads a service's.
 func ParseGlobal(file string, content []byte) (*Global, Problems) {
 	r := &reader{file: file}
-	g := Global{MD5: digest(content)}
+	g := Global{}
 	if root := r.root(content); root != nil {
 		readFields(r, root, free, []field[Global]{
 			version[Global](),
@@ -32,7 +32,10 @@ func ParseGlobal(file string, content []byte) (*Global, Problems) {
 			{name: "enter", read: (*reader).enter},
 		}, &g)
 	}
-	memorize(ruleListFields(g.Enter))
+	if r.accepted() {
+		g.MD5 = digest(content)
+		memorize(ruleListFields(g.Enter))
+	}
 	return finish(r, &g)
 }
 

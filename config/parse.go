@@ -22,8 +22,10 @@ func parseRules(r *reader, service string, content []byte) (*Rules, Problems) {
 	if root := r.root(content); root != nil {
 		readFields(r, root, free, documentFields(), &d)
 	}
-	d.MD5 = digest(content)
-	memorize(ruleListFields(d.Rules.Rules))
+	if r.accepted() {
+		d.MD5 = digest(content)
+		memorize(ruleListFields(d.Rules.Rules))
+	}
 	return finish(r, &d.Rules)
 }
 
@@ -33,6 +35,7 @@ type draft struct {
 	// anyTarget: which targets are declared is not known, since none are or
 	// since what declares them was refused.
 	anyTarget bool
+	names     []string        // the declared targets, sorted
 	missed    map[string]bool // targets without an instance, which was said
 }
 
@@ -58,7 +61,7 @@ func documentFields() []field[draft] {
 
 func (r *reader) serviceName(n *node, d *draft) {
 	if s, ok := r.str(n); ok && s != d.Service {
-		r.errorf(n.place, codeWrongService, "the document is for %s, and is read for %q", quote(s), d.Service)
+		r.errorf(n.place, codeWrongService, "the document is for %s, and is read for %s", quote(s), quote(d.Service))
 	}
 }
 
@@ -81,6 +84,7 @@ func (r *reader) targets(n *node, d *draft) {
 			d.anyTarget = true
 		}
 	}
+	d.names = slices.Sorted(maps.Keys(d.Targets))
 }
 
 // populated warns about a target without instances, once.
@@ -122,7 +126,7 @@ func (r *reader) target(n *node, d *draft) (string, bool) {
 		r.populated(n, s, map[string]string{"version": s}, d)
 	}
 	if _, declared := d.Targets[s]; !declared && !d.anyTarget {
-		r.errorf(n.place, codeUnknownTarget, "no target %q is declared%s", s, hint(s, slices.Values(slices.Sorted(maps.Keys(d.Targets)))))
+		r.errorf(n.place, codeUnknownTarget, "no target %q is declared%s", s, r.hint(s, slices.Values(d.names)))
 		return "", false
 	}
 	return s, true
@@ -132,7 +136,7 @@ func (r *reader) isolate(n *node, d *draft) {
 	if !r.want(n, list) {
 		return
 	}
-	d.Isolate = make(map[netip.AddrPort]struct{}, len(n.items))
+	d.Isolate = make(map[netip.AddrPort]struct{})
 	for _, item := range n.items {
 		s, ok := r.str(item)
 		if !ok {
@@ -151,13 +155,15 @@ func (r *reader) prefer(n *node, d *draft) {
 	if !r.want(n, list) {
 		return
 	}
+	seen := make(map[string]bool)
 	for _, item := range n.items {
 		name, ok := r.name(item, labelName)
 		switch {
 		case !ok:
-		case slices.Contains(d.Prefer, name):
+		case seen[name]:
 			r.errorf(item.place, codeBadValue, "%q stands in the list already", name)
 		default:
+			seen[name] = true
 			d.Prefer = append(d.Prefer, name)
 		}
 	}

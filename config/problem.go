@@ -26,6 +26,10 @@ func (s Severity) String() string {
 	return "error"
 }
 
+// MaxProblems is the number of errors, and that of warnings, of one document that
+// are reported; of one that has more one more is, which says so.
+const MaxProblems = 1000
+
 // Problem is one thing that is wrong with a document.
 type Problem struct {
 	File string

@@ -7,28 +7,43 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // reader walks a document and notes every problem.
 type reader struct {
 	file     string
 	problems Problems
-	compiled int // the size of all patterns so far, see MaxCompiled
+	noted    [2]int                    // how many of each severity are among the problems
+	hinted   int                       // how many unknown names were compared with the known ones
+	patterns map[string]*regexp.Regexp // those that were compiled
+	compiled int                       // what all patterns so far have cost, see MaxCompiled
 	// there says whether any instance has such labels; nil: that is not known.
 	there func(labels map[string]string) bool
 }
 
 func (r *reader) errorf(at place, code, format string, args ...any) {
-	r.problems = append(r.problems, Problem{
-		File: r.file, Line: at.line, Col: at.col, Code: code, Severity: Error,
-		Message: fmt.Sprintf(format, args...),
-	})
+	r.note(Error, at, code, format, args)
 }
 
 func (r *reader) warnf(at place, code, format string, args ...any) {
-	r.errorf(at, code, format, args...)
-	r.problems[len(r.problems)-1].Severity = Warning
+	r.note(Warning, at, code, format, args)
 }
+
+func (r *reader) note(s Severity, at place, code, format string, args []any) {
+	if r.full(s) {
+		return
+	}
+	message := fmt.Sprintf(format, args...)
+	if r.noted[s] == MaxProblems {
+		message += fmt.Sprintf("; the document has more than %d %ss, the others are not reported", MaxProblems, s)
+	}
+	r.noted[s]++
+	r.problems = append(r.problems, Problem{File: r.file, Line: int(at.line), Col: int(at.col), Code: code, Severity: s, Message: message})
+}
+
+// full reports whether a further problem of a severity would not be reported.
+func (r *reader) full(s Severity) bool { return r.noted[s] > MaxProblems }
 
 // field is one field of a mapping that is read into a T. Read gets values that
 // were not refused.
@@ -61,7 +76,7 @@ func readFields[T any](r *reader, m *node, free bool, fields []field[T], out *T)
 					}
 				}
 			}
-			r.errorf(p.key.place, codeUnknownField, "there is no field %s%s", quote(p.key.text), hint(p.key.text, names))
+			r.errorf(p.key.place, codeUnknownField, "there is no field %s%s", quote(p.key.text), r.hint(p.key.text, names))
 		}
 	}
 	for _, f := range fields {
@@ -74,11 +89,20 @@ func readFields[T any](r *reader, m *node, free bool, fields []field[T], out *T)
 	}
 }
 
+// maxHints is how many unknown names of a document are compared with the known
+// ones, of which there may be thousands.
+const maxHints = 100
+
 // hint names what an unknown name is a slip of.
-func hint(unknown string, names iter.Seq[string]) string {
+func (r *reader) hint(unknown string, names iter.Seq[string]) string {
+	if r.hinted == maxHints {
+		return ""
+	}
+	r.hinted++
+	lower := strings.ToLower(unknown)
 	for name := range names {
-		if similar(name, unknown) {
-			return fmt.Sprintf(", did you mean %q?", name)
+		if similar(name, unknown) || similar(name, lower) {
+			return fmt.Sprintf(", did you mean %s?", quote(name))
 		}
 	}
 	return ""
@@ -94,7 +118,7 @@ func (r *reader) want(n *node, k kind) bool {
 	if n.kind == k {
 		return true
 	}
-	if n.kind != refused {
+	if n.kind != refused && !r.full(Error) {
 		got := n.kind.String()
 		if n.kind == scalar && n.text == "" && n.plain {
 			got = "nothing; a key without a value does not mean that the key is absent"
@@ -110,7 +134,11 @@ var ambiguous = regexp.MustCompile(`\A(|~|null|Null|NULL|[yY]|yes|Yes|YES|[nN]|n
 
 // ambiguous reports whether a node is not safely a string.
 func (n *node) ambiguous() bool {
-	return n.kind == scalar && n.plain && ambiguous.MatchString(n.text)
+	if n.kind != scalar || !n.plain {
+		return false
+	}
+	// Most texts begin with a letter that none of those does.
+	return n.text == "" || strings.IndexByte("~nNyYtTfFoO+-.0123456789", n.text[0]) >= 0 && ambiguous.MatchString(n.text)
 }
 
 // str reads a string.
@@ -168,7 +196,7 @@ func (r *reader) word(n *node, words ...string) int {
 	}
 	i := slices.Index(words, n.text)
 	if i < 0 {
-		r.errorf(n.place, codeBadValue, "%s is not one of: %s%s", quote(n.text), strings.Join(words, ", "), hint(n.text, slices.Values(words)))
+		r.errorf(n.place, codeBadValue, "%s is not one of: %s%s", quote(n.text), strings.Join(words, ", "), r.hint(n.text, slices.Values(words)))
 	}
 	return i
 }
@@ -202,17 +230,57 @@ func (r *reader) field(n *node) *Field {
 	if f, ok := parseField(n.text); ok {
 		return &f
 	}
-	r.errorf(n.place, codeBadField, "%s is no property of a request: header.NAME, cookie.NAME, query.NAME, path, method, user, lane, tag.NAME, caller.NAME", quote(n.text))
+	kinds := "header.NAME, cookie.NAME, query.NAME, path, method, user, lane, tag.NAME, caller.NAME"
+	if meant := r.hint(n.text, fieldsLike(n.text)); meant != "" {
+		kinds = strings.TrimPrefix(meant, ", ")
+	}
+	r.errorf(n.place, codeBadField, "%s is no property of a request: %s", quote(n.text), kinds)
 	return nil
 }
 
-// quote returns a document's text for a message, shortened.
-func quote(s string) string {
-	const limit = 60
-	if len(s) > limit {
-		return strconv.Quote(s[:limit]) + "..."
+// fieldsLike returns the FIELDs that end as s does.
+func fieldsLike(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		_, name, _ := strings.Cut(s, ".")
+		for _, kind := range fieldKinds() {
+			if name != "" {
+				kind += "." + name
+			}
+			if _, ok := parseField(kind); ok && !yield(kind) {
+				return
+			}
+		}
 	}
-	return strconv.Quote(s)
+}
+
+// quote returns a document's text for a message, in at most some 80 bytes.
+func quote(s string) string {
+	short, more := s, ""
+	for limit := 60; ; limit /= 2 {
+		if len(s) > limit {
+			short, more = cut(s, limit), "..."
+		}
+		if quoted := strconv.Quote(short); len(quoted) <= 80 {
+			return quoted + more
+		}
+	}
+}
+
+// shorten returns the parser's text for a message.
+func shorten(s string) string {
+	const limit = 200
+	if len(s) > limit {
+		return cut(s, limit) + "..."
+	}
+	return s
+}
+
+// cut returns at most the first n bytes of s, and no half of a character.
+func cut(s string, n int) string {
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // similar reports whether two names differ by one slip: a letter that is wrong,

@@ -98,12 +98,15 @@ func (v Value) Text() (value string, ok bool) { return v.text, v.kind == stringV
 // ParseSwitches reads a switch document, as ParseRules reads a service's rules.
 func ParseSwitches(file string, content []byte) (*Switches, Problems) {
 	r := &reader{file: file}
-	s := Switches{MD5: digest(content)}
+	s := Switches{}
 	if root := r.root(content); root != nil {
 		readFields(r, root, free, []field[Switches]{
 			version[Switches](),
 			{name: "switches", required: true, read: (*reader).switches},
 		}, &s)
+	}
+	if r.accepted() {
+		s.MD5 = digest(content)
 	}
 	return finish(r, &s)
 }

@@ -1,21 +1,8 @@
 package config
 
 import (
-	"fmt"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
-)
-
-// Limits of patterns; what exceeds them is refused.
-const (
-	// MaxRegex is the length of a pattern in bytes.
-	MaxRegex = 256
-	// MaxCompiled is the size of all compiled patterns of a document in bytes,
-	// nearly. Each letter takes 64, repeated up to 50 times 50 times as much:
-	// without this limit a document could take 600 MB, and seconds for a value.
-	MaxCompiled = 8 << 20
 )
 
 // condition reads a map of FIELD and test, or a list of such maps.
@@ -97,7 +84,8 @@ func (r *reader) test(n *node) test {
 	case "not":
 		t.values, t.negated = r.compared(value), true
 	default:
-		r.errorf(key.place, codeBadTest, "there is no test %s; there are: prefix, suffix, regex, range, exists, not", quote(key.text))
+		tests := []string{"prefix", "suffix", "regex", "range", "exists", "not"}
+		r.errorf(key.place, codeBadTest, "there is no test %s; there are: %s%s", quote(key.text), strings.Join(tests, ", "), r.hint(key.text, slices.Values(tests)))
 	}
 	return t
 }
@@ -131,48 +119,6 @@ func (r *reader) compared(n *node) []string {
 	}
 	slices.Sort(values)
 	return values
-}
-
-// regex reads a pattern, which has to match the whole value.
-func (r *reader) regex(n *node) *regexp.Regexp {
-	pattern, ok := r.operand(n)
-	if !ok {
-		return nil
-	}
-	if len(pattern) > MaxRegex {
-		r.errorf(n.place, codeBadRegex, "%d bytes, at most %d are read", len(pattern), MaxRegex)
-		return nil
-	}
-	regex, err := r.compile(pattern)
-	if err != nil {
-		r.errorf(n.place, codeBadRegex, "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-		return nil
-	}
-	if !strings.ContainsAny(pattern, `\.+*?()[]{}|^$`) {
-		r.warnf(n.place, codeRegexNotNeeded, "%s matches itself alone; write it without regex", quote(pattern))
-	}
-	return regex
-}
-
-func (r *reader) compile(pattern string) (*regexp.Regexp, error) {
-	// Alone first: "a)|(b" would compile in a group.
-	tree, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return nil, err
-	}
-	if r.compiled <= MaxCompiled {
-		program, err := syntax.Compile(tree.Simplify())
-		if err != nil {
-			return nil, err
-		}
-		for i := range program.Inst {
-			r.compiled += 64 + 4*len(program.Inst[i].Rune)
-		}
-	}
-	if r.compiled > MaxCompiled {
-		return nil, fmt.Errorf("the document's patterns take more than %d bytes together", MaxCompiled)
-	}
-	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
 // bounds reads the two ends of a range.

@@ -44,11 +44,16 @@ func (c *check) found(l *Lookup) string {
 
 // String returns the FIELD as it is written in documents.
 func (f *Field) String() string {
-	kind := [...]string{"header", "cookie", "query", "path", "method", "user", "lane", "tag", "caller"}[f.kind]
+	kind := fieldKinds()[f.kind]
 	if f.name == "" {
 		return kind
 	}
 	return kind + "." + f.name
+}
+
+// fieldKinds returns how FIELDs begin, by their fieldKind.
+func fieldKinds() [9]string {
+	return [...]string{"header", "cookie", "query", "path", "method", "user", "lane", "tag", "caller"}
 }
 
 // String returns the test in words.
