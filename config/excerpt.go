@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -56,7 +57,8 @@ func width(c rune) string {
 // nthLine returns a line, counted from 1.
 func nthLine(content []byte, n int) ([]byte, bool) {
 	for line := range lines(content) {
-		if n--; n == 0 {
+		n--
+		if n == 0 {
 			return line, true
 		}
 	}
@@ -107,10 +109,8 @@ func toUTF8(content []byte) []byte {
 	if len(text) == 0 {
 		return nil
 	}
-	for _, c := range text {
-		if c == utf8.RuneError {
-			return content
-		}
+	if slices.Contains(text, utf8.RuneError) {
+		return content
 	}
 	return []byte(string(text))
 }

@@ -55,7 +55,7 @@ func (r *reader) limits(n *node, d *draft) {
 	}
 }
 
-var durations = regexp.MustCompile(`\A[0-9]+(ms|s|m|h)\z`)
+var durations = regexp.MustCompile(`\A\d+(ms|s|m|h)\z`)
 
 // duration reads a DURATION from low to high; high 0: of any length.
 func (r *reader) duration(n *node, low, high time.Duration) time.Duration {

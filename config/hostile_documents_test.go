@@ -1,8 +1,8 @@
 package config
 
 import (
-	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 )
 
@@ -50,7 +50,7 @@ func full(head, part, tail string) string {
 	var b strings.Builder
 	b.WriteString(head)
 	for i := 0; ; i++ {
-		s := strings.ReplaceAll(part, "N", fmt.Sprint(i))
+		s := strings.ReplaceAll(part, "N", strconv.Itoa(i))
 		if b.Len()+len(s)+len(tail) > MaxDocument {
 			break
 		}

@@ -43,11 +43,12 @@ func (l *Lookup) Value(f *Field) (string, bool) {
 
 // Once is Value for a caller that will not ask again: it remembers nothing.
 func (l *Lookup) Once(f *Field) (string, bool) {
-	switch f.kind { // what most documents ask for, a call less
-	case fieldHeader:
+	// What most documents ask for, a call less.
+	if f.kind == fieldHeader {
 		v, ok := l.request.Header(f.header)
 		return v, ok && len(v) <= MaxValue
-	case fieldUser:
+	}
+	if f.kind == fieldUser {
 		v := l.request.User()
 		return v, v != "" && len(v) <= MaxValue
 	}

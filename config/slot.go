@@ -53,7 +53,7 @@ func NewSalt(text string) Salt {
 // Slot returns the slot of a sticky key, 0 to Slots-1. It does not allocate.
 func (s *Salt) Slot(key string) int {
 	if n := len(s.text) + 1 + len(key); n < maxShort {
-		return int(s.short(key, uint64(n)) % Slots) //nolint:gosec // a length
+		return int(s.short(key, uint64(n)) % Slots)
 	}
 	return int(s.long(key) % Slots)
 }

@@ -171,7 +171,7 @@ func (r *reader) switchRules(name string, n *node, s *Switch) {
 }
 
 // decimals matches the numbers that every version of YAML reads alike.
-var decimals = regexp.MustCompile(`\A[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\z`)
+var decimals = regexp.MustCompile(`\A[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?\z`)
 
 // value reads the value of a switch.
 func (r *reader) value(n *node) Value {
