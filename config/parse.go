@@ -180,7 +180,7 @@ func (r *reader) balance(n *node, d *draft) {
 	case len(n.pairs) == 1 && key != nil && key.kind == scalar:
 		d.Balance = Balance{Policy: Hash, Key: r.field(key)}
 	default:
-		r.errorf(n.place, codeBadValue, "not weighted, least or {hash: FIELD}")
+		r.errorf(n.place, codeBadValue, "not weighted, least or {hash: FIELD}%s", r.hint(n.text, slices.Values([]string{"weighted", "least"})))
 	}
 }
 

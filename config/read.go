@@ -275,12 +275,14 @@ func shorten(s string) string {
 	return s
 }
 
-// cut returns at most the first n bytes of s, and no half of a character.
+// cut returns the first n bytes of s, without half a character at their end.
 func cut(s string, n int) string {
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
+	for i := range utf8.UTFMax {
+		if utf8.RuneStart(s[n-i]) {
+			return s[:n-i]
+		}
 	}
-	return s[:n]
+	return s[:n] // It is no UTF-8.
 }
 
 // similar reports whether two names differ by one slip: a letter that is wrong,
