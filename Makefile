@@ -4,7 +4,7 @@
 
 GO            ?= go
 GOLANGCI      := bin/golangci-lint-v2.15.0
-MODULES       := . integration examples/gin
+MODULES       := . integration examples/gin bench
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 20s
 FUZZPKGS      ?= ./...
@@ -16,7 +16,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart demo gin integration budget figures bench fuzz differential cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart demo gin integration budget figures bench bench-short benchmarks fuzz differential cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -58,14 +58,22 @@ budget: ## modules and size that a minimal consumer links
 
 figures: ## what the library's own tests measure
 	$(GO) test -v -count=1 -run '^Test(AddedInstances|NoCallFailsWhenConnections|OneConnection|ARollingRestart)' ./httpx ./grpcx
+	$(GO) test -v -count=1 -run '^Test(Hostile|AnUpdateEvery|SeveralCores|NoEndpointIsOverloaded|Policies)' ./config ./balancer
 
-bench: ## benchmarks, with allocations
+bench: ## our pickers beside those of others, ten minutes on an idle machine; writes docs/performance.md
+	$(MAKE) -C bench OUT=../docs/performance.md
+
+bench-short: ## their tests of quality, and one quick repetition
+	$(MAKE) -C bench test short
+
+benchmarks: ## the library's own, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 fuzz: ## each fuzz target of FUZZPKGS for FUZZTIME
-	@for pkg in $$($(GO) list $(FUZZPKGS)); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	@set -e; pkgs=$$($(GO) list $(FUZZPKGS)); for pkg in $$pkgs; do \
+		list=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for target in $$(echo "$$list" | grep '^Fuzz'); do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
 
@@ -79,7 +87,7 @@ cover: ## coverage over all packages, as cover.out
 tidy-check: ## go.mod and go.sum are what go mod tidy would write
 	@for dir in $(MODULES); do (cd $$dir && $(GO) mod tidy -diff) || exit 1; done
 
-check: quickstart test race lint tidy-check budget figures gin integration ## everything
+check: quickstart test race lint tidy-check budget figures gin bench-short integration ## everything
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 	"github.com/graylane/graylane/telemetry/zapx"
@@ -27,6 +28,7 @@ type options struct {
 	defaultVersion, service   setting
 	labels                    map[string]setting
 	slowStart                 *time.Duration // nil: the resolver's default
+	policy                    config.Policy
 	tls                       *tls.Config
 	hooks                     []resolver.Hooks
 }
@@ -129,6 +131,12 @@ func WithSlowStart(d time.Duration) Option {
 	return func(o *options) { o.slowStart = &d }
 }
 
+// WithPolicy sets how an instance is picked where a service's document says nothing of
+// it, see resolver.WithPolicy. The default is config.Weighted.
+func WithPolicy(p config.Policy) Option {
+	return func(o *options) { o.policy = p }
+}
+
 // newOptions reads the environment, then the options.
 func newOptions(opts []Option) *options {
 	o := &options{
@@ -149,6 +157,7 @@ func (o *options) resolverOptions(s *settings) []resolver.Option {
 		resolver.WithGroup(s.home.Group),
 		resolver.WithCaller(s.caller),
 		resolver.WithDefaultVersion(s.defaultVersion),
+		resolver.WithPolicy(o.policy),
 	}
 	if o.slowStart != nil {
 		opts = append(opts, resolver.WithSlowStart(*o.slowStart))

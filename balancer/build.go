@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/graylane/graylane/config"
@@ -124,15 +123,18 @@ func (b *builder) lanes(global *config.Global) {
 		}
 	}
 	if global != nil {
+		matches := map[string]map[string]string{}
 		for name, l := range global.Lanes {
 			match := l.Match
 			if match == nil {
 				match = map[string]string{registry.KeyLane: name}
 			} else {
-				members[name] = b.d.which(func(in *registry.Instance) bool { return b.d.usable(in) && carries(in, match) })
+				matches[name] = match
+				delete(members, name)
 			}
 			lanes[name] = laneSubset{match: match, strict: l.Strict}
 		}
+		maps.Copy(members, b.sorted(matches, carries))
 	}
 	for name, l := range lanes {
 		l.subset = b.subset("lane/"+name, members[name])
@@ -145,9 +147,7 @@ func (b *builder) lanes(global *config.Global) {
 func (b *builder) targets(standard string) {
 	members := map[string][]int32{}
 	if r := b.d.rules; r != nil && r.Targets != nil {
-		for name, labels := range r.Targets {
-			members[name] = b.d.which(func(in *registry.Instance) bool { return b.d.usable(in) && Belongs(in, labels) })
-		}
+		members = b.sorted(r.Targets, Belongs)
 	} else {
 		for i, in := range b.d.snapshot.All() {
 			if v := in.Version(); b.d.usable(in) && baseline(in) && (config.ValidName(v) || v == standard && v != "") {
@@ -160,6 +160,51 @@ func (b *builder) targets(standard string) {
 			b.d.targets[name] = s
 		}
 	}
+}
+
+// sorted returns the usable instances of each of many sets of labels, in one pass
+// over the list: an instance is held against those sets alone that name its value of
+// one of their labels, the one that tells most of the sets apart.
+func (b *builder) sorted(
+	sets map[string]map[string]string, of func(*registry.Instance, map[string]string) bool,
+) map[string][]int32 {
+	values := map[string]map[string]struct{}{} // that the sets ask for, by label
+	for _, labels := range sets {
+		for label, v := range labels {
+			if values[label] == nil {
+				values[label] = map[string]struct{}{}
+			}
+			values[label][v] = struct{}{}
+		}
+	}
+	keyed := map[string]map[string][]string{} // the names of sets by label and value
+	for name, labels := range sets {
+		key := ""
+		for label := range labels {
+			if n, most := len(values[label]), len(values[key]); n > most || n == most && label < key {
+				key = label
+			}
+		}
+		if keyed[key] == nil {
+			keyed[key] = map[string][]string{}
+		}
+		keyed[key][labels[key]] = append(keyed[key][labels[key]], name)
+	}
+	members := make(map[string][]int32, len(sets))
+	for i, in := range b.d.snapshot.All() {
+		if !b.d.usable(in) {
+			continue
+		}
+		for label, names := range keyed {
+			v, _ := in.Label(label)
+			for _, name := range names[v] {
+				if of(in, sets[name]) {
+					members[name] = append(members[name], int32(i)) //nolint:gosec // a list is far shorter
+				}
+			}
+		}
+	}
+	return members
 }
 
 // standard makes the default, the named target or, if all, every baseline
@@ -238,7 +283,7 @@ func (b *builder) subset(key string, members []int32) *subset {
 		old = b.prev.subsets[key]
 	}
 	if old != nil {
-		s.cursor, s.load = old.cursor, old.load
+		s.cursor, s.total = old.cursor, old.total
 	} else {
 		b.fresh = append(b.fresh, s)
 	}
@@ -250,26 +295,18 @@ func (b *builder) subset(key string, members []int32) *subset {
 			s.least[i] = 1 / float64(w)
 		}
 	case config.Hash:
-		s.ring = b.ring(s.endpoints, weights, old)
-		if s.load == nil {
-			s.load = &atomic.Int64{}
+		var before *ring
+		if old != nil {
+			before = old.ring
+		}
+		s.ring = newRing(s.endpoints, weights, grown, before)
+		if s.total == nil || before == nil {
+			s.total = &load{}
 		}
 	case config.Unset, config.Weighted:
 	}
 	b.d.subsets[key] = s
 	return s
-}
-
-// ring returns the ring of these endpoints. Rings are dear: one of the same
-// endpoints and weights goes on, and another one takes over what it can.
-func (b *builder) ring(endpoints []*Endpoint, weights []uint32, old *subset) *ring {
-	if old == nil || old.ring == nil {
-		return newRing(endpoints, weights, nil)
-	}
-	if slices.Equal(old.ring.endpoints, endpoints) && slices.Equal(old.ring.weights, weights) {
-		return old.ring
-	}
-	return newRing(endpoints, weights, old.ring)
 }
 
 // minGrown is the part of its weight that an instance begins with.

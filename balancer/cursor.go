@@ -16,8 +16,8 @@ import (
 //
 // Cores do not share it pick by pick: each takes a run of the sequence and uses it
 // up alone. What all of them have used is the whole sequence but for the ends of
-// their runs, so that the error of a share stays that of one sequence, whatever the
-// number of cores; with a sequence for each core the errors add up.
+// their runs. On two cores the error of a share is that of one sequence; with a
+// sequence for each core the errors would add up.
 type cursor struct {
 	index int // its place in the runs of the rotation
 	next  atomic.Uint64
@@ -49,8 +49,9 @@ type rotation struct{ pool sync.Pool }
 type runs struct{ of []run }
 
 type run struct {
-	at   uint64 // the point before the next
-	left int    // how many are left
+	of   *cursor // whose run it is: an index is used again when a subset has gone
+	at   uint64  // the point before the next
+	left int     // how many are left
 }
 
 // take returns a cursor's next point for this core.
@@ -59,14 +60,6 @@ func (r *rotation) take(c *cursor) uint64 {
 	point := mine.next(c)
 	r.pool.Put(mine)
 	return point
-}
-
-// takeTwo returns a cursor's next two points for this core.
-func (r *rotation) takeTwo(c *cursor) (a, b uint64) {
-	mine := r.mine(c)
-	a, b = mine.next(c), mine.next(c)
-	r.pool.Put(mine)
-	return a, b
 }
 
 // mine takes this core's runs out of the pool, with room for the cursor.
@@ -80,7 +73,8 @@ func (r *rotation) mine(c *cursor) *runs {
 
 func (r *runs) next(c *cursor) uint64 {
 	mine := &r.of[c.index]
-	if mine.left == 0 {
+	if mine.left == 0 || mine.of != c {
+		mine.of = c
 		mine.at, mine.left = c.next.Add(runStep)-runStep, runLength
 	}
 	mine.left--

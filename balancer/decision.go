@@ -57,13 +57,14 @@ type Decision struct {
 	hashed bool    // false: no key, or not picked by hash
 	subset *subset // the candidates
 	hash   uint64  // of the request's key
+	load   *load   // of the endpoint that the ring gave; nil if it was not picked by hash
 }
 
 // HashBy makes key say which instance is picked, in place of the field that the
-// document names, if the balance is by hash. A key of more than config.MaxValue
-// bytes is none.
+// document names, if the balance is by hash. An empty key, or one of more than
+// config.MaxValue bytes, is none.
 func (d *Decision) HashBy(key string) {
-	if d.subset != nil && d.subset.ring != nil && len(key) <= config.MaxValue {
+	if d.subset != nil && d.subset.ring != nil && key != "" && len(key) <= config.MaxValue {
 		d.hash, d.hashed = xxhash.Sum64String(key), true
 	}
 }
@@ -72,16 +73,18 @@ func (d *Decision) HashBy(key string) {
 // follow.
 func (d *Decision) Begin(e *Endpoint) {
 	e.inflight.Add(1)
-	if d.hashed {
-		d.subset.load.Add(1)
+	if d.load != nil {
+		d.load.Add(1)
+		d.subset.total.Add(1)
 	}
 }
 
 // Done notes that the request has ended.
 func (d *Decision) Done(e *Endpoint) {
 	e.inflight.Add(-1)
-	if d.hashed {
-		d.subset.load.Add(-1)
+	if d.load != nil {
+		d.load.Add(-1)
+		d.subset.total.Add(-1)
 	}
 }
 

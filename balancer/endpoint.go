@@ -22,8 +22,9 @@ type Endpoint struct {
 }
 
 const (
-	// latencyMemory is the time in which an old latency loses about half of its
-	// say, on the way to newer ones as well as to nothing.
+	// latencyMemory is the time in which an old latency loses half of its say, on the
+	// way to newer ones as well as to nothing. In twice that time it is forgotten,
+	// however high it was.
 	latencyMemory = 10 * time.Second
 	// failurePenalty is what a failed request counts as, if it was quicker: a fast
 	// error must not look attractive.
@@ -62,10 +63,19 @@ func (e *Endpoint) Observe(took time.Duration, failed bool, now int64) {
 	e.sampled.Store(now)
 }
 
+// ObserveAtLeast is Observe for a request that was given up: it would have taken
+// longer.
+func (e *Endpoint) ObserveAtLeast(took time.Duration, now int64) {
+	old := math.Float64frombits(e.latency.Load()) * remains(now-e.sampled.Load())
+	if float64(took) > max(old, leastLatency) {
+		e.Observe(took, false, now)
+	}
+}
+
 // remains is the say that a latency of this age has: 1 when it is new, a half after
-// latencyMemory.
+// latencyMemory, none after twice that.
 func remains(age int64) float64 {
-	return float64(latencyMemory) / (float64(latencyMemory) + float64(max(age, 0)))
+	return max(0, 1-float64(max(age, 0))/float64(2*latencyMemory))
 }
 
 // cost is what one more request at this endpoint costs: the requests in flight, each

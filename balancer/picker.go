@@ -1,7 +1,5 @@
 package balancer
 
-import "sync/atomic"
-
 // Skip says which endpoints a pick passes over: those already tried, or not
 // ready on this connection.
 type Skip interface {
@@ -26,16 +24,21 @@ type subset struct {
 	cursor    *cursor   // the rotation; the next director's subset of this key goes on with it
 	least     []float64 // 1/weight of each; nil unless the balance is least
 	ring      *ring     // nil unless the balance is hash
-	// load counts the requests in flight that the ring gave out; nil without one.
-	load *atomic.Int64
+	// total counts the requests in flight that the ring gave out; nil without one.
+	total *load
 }
 
 // pick returns the index of a member that is not skipped, -1 if all are. It never
 // blocks, and always ends.
 func (s *subset) pick(r *rotation, dec *Decision, p Pick) int {
+	dec.load = nil
 	switch {
 	case dec.hashed:
-		return s.ring.pick(dec.hash, p.Skip, s.load.Load())
+		i := s.ring.pick(dec.hash, p.Skip, s.total.Load())
+		if i >= 0 {
+			dec.load = s.ring.loads[i]
+		}
+		return i
 	case s.least != nil:
 		return s.pickLeast(r, p)
 	}
@@ -65,19 +68,33 @@ func (s *subset) pickWeighted(r *rotation, skip Skip) int {
 	return -1
 }
 
+// two draws two members, different ones if there are, that are not skipped.
+func (s *subset) two(r *rotation, skip Skip) (a, b int) {
+	if skip != nil {
+		a = s.pickWeighted(r, skip)
+		if b = s.pickWeighted(r, skip); a == b {
+			b = s.pickWeighted(r, skip)
+		}
+		return a, b
+	}
+	point := r.take(s.cursor)
+	a = s.weighted.owner(point)
+	// Not the sequence's next point: that is always as far away, so that each
+	// endpoint would only ever be held against the same one or two.
+	point = (point ^ point>>31) * 0xBF58476D1CE4E5B9
+	if b = s.weighted.owner(point ^ point>>32); a == b {
+		b = (a + 1) % len(s.endpoints)
+	}
+	return a, b
+}
+
 // pickLeast takes the less loaded of two weighted draws (Mitzenmacher, The Power of
 // Two Choices, IEEE TPDS 2001), measured by what one more request would cost per
 // weight.
 func (s *subset) pickLeast(r *rotation, p Pick) int {
-	var a, b int
-	if p.Skip == nil {
-		x, y := r.takeTwo(s.cursor)
-		a, b = s.weighted.owner(x), s.weighted.owner(y)
-	} else {
-		a, b = s.pickWeighted(r, p.Skip), s.pickWeighted(r, p.Skip)
-	}
-	if a == b || b < 0 {
-		return a
+	a, b := s.two(r, p.Skip)
+	if a < 0 || b < 0 { // What is skipped may change meanwhile: either may be the one.
+		return max(a, b)
 	}
 	if s.endpoints[b].cost(p.Now)*s.least[b] < s.endpoints[a].cost(p.Now)*s.least[a] {
 		return b

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -54,9 +53,14 @@ func newPicker(policy string, es []*Endpoint, weights []uint32) picker {
 			s.least = append(s.least, 1/float64(w))
 		}
 	case "hash":
-		s.ring, s.load = newRing(es, weights, nil), &atomic.Int64{}
+		s.ring, s.total = ringOf(es, weights, nil), &load{}
 	}
 	return picker{s, &rotation{}}
+}
+
+// ringOf is newRing without a slow start.
+func ringOf(es []*Endpoint, weights []uint32, old *ring) *ring {
+	return newRing(es, weights, weights, old)
 }
 
 // pickers makes one of each kind.
@@ -137,14 +141,46 @@ func TestLeastPrefersTheLessLoadedPerWeight(t *testing.T) {
 	assert.Less(t, got[0], 400, "endpoint 0 has ten requests in flight, endpoint 1 none: %v", got)
 }
 
+// flipping is a Skip whose answer changes all the time, as that of a connection does.
+type flipping struct{ n *int }
+
+func (f flipping) Skip(*Endpoint) bool { *f.n++; return *f.n%3 != 0 }
+
+func TestASkipThatChangesItsMindBreaksNothing(t *testing.T) {
+	for _, n := range []int{1, 2, 5} {
+		es := endpoints(n)
+		for name, p := range pickers(es, slices.Repeat([]uint32{1000}, n)) {
+			for start := range 1000 {
+				asked := start
+				got := p.Pick(rand.Uint64(), flipping{&asked})
+				require.True(t, got >= -1 && got < n, "%s: %d of %d", name, got, n)
+			}
+		}
+	}
+}
+
+func TestLeastHoldsEachAgainstAll(t *testing.T) {
+	p := newPicker("least", endpoints(10), slices.Repeat([]uint32{1000}, 10))
+	met := map[[2]int]int{}
+	for range 10_000 {
+		a, b := p.two(p.rotation, nil)
+		require.NotEqual(t, a, b)
+		met[[2]int{min(a, b), max(a, b)}]++
+	}
+	assert.Len(t, met, 45)
+	for pair, n := range met {
+		assert.InDelta(t, 10_000/45, n, 200, "%v", pair)
+	}
+}
+
 func TestRingMovesOnlyTheKeysOfWhoLeaves(t *testing.T) {
 	es := endpoints(20)
 	weights := make([]uint32, len(es))
 	for i := range weights {
 		weights[i] = uint32(500 + 100*i)
 	}
-	before := newRing(es, weights, nil)
-	after := newRing(slices.Delete(slices.Clone(es), 7, 8), slices.Delete(slices.Clone(weights), 7, 8), nil)
+	before := ringOf(es, weights, nil)
+	after := ringOf(slices.Delete(slices.Clone(es), 7, 8), slices.Delete(slices.Clone(weights), 7, 8), nil)
 	moved := 0
 	for i := range 20_000 {
 		h := xxhash.Sum64String(fmt.Sprint("user-", i))
@@ -163,9 +199,9 @@ func TestRingMovesOnlyTheKeysOfWhoLeaves(t *testing.T) {
 func TestRingRespectsWeightsAndIsTheSameInEveryOrder(t *testing.T) {
 	es := endpoints(5)
 	weights := []uint32{1000, 1000, 2000, 3000, 1000}
-	r := newRing(es, weights, nil)
+	r := ringOf(es, weights, nil)
 	got := make([]int, 5)
-	reversed := newRing([]*Endpoint{es[4], es[3], es[2], es[1], es[0]}, []uint32{1000, 3000, 2000, 1000, 1000}, nil)
+	reversed := ringOf([]*Endpoint{es[4], es[3], es[2], es[1], es[0]}, []uint32{1000, 3000, 2000, 1000, 1000}, nil)
 	for i := range 80_000 {
 		h := xxhash.Sum64String(strconv.Itoa(i))
 		k := r.pick(h, nil, 0)
@@ -182,9 +218,9 @@ func TestRingRespectsWeightsAndIsTheSameInEveryOrder(t *testing.T) {
 func TestRingBoundsAnEndpointsPoints(t *testing.T) {
 	es := endpoints(2)
 	for _, heavy := range []uint32{8_000, 8_001, 10_000_000} {
-		assert.Len(t, newRing(es, []uint32{heavy, 1}, nil).hashes, maxRingPoints+1)
+		assert.Len(t, ringOf(es, []uint32{heavy, 1}, nil).hashes, maxRingPoints+1)
 	}
-	assert.Len(t, newRing(es, []uint32{7_000, 1}, nil).hashes, 7*ringPoints+1)
+	assert.Len(t, ringOf(es, []uint32{7_000, 1}, nil).hashes, 7*ringPoints+1)
 }
 
 func TestWalkTakesEverySlotOnce(t *testing.T) {
@@ -229,7 +265,7 @@ func TestARingThatGoesOnIsTheRingMadeAnew(t *testing.T) {
 	for i := range weights {
 		weights[i] = uint32(1 + 300*i)
 	}
-	r := newRing(all, weights, nil)
+	r := ringOf(all, weights, nil)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
 		var es []*Endpoint
@@ -243,8 +279,8 @@ func TestARingThatGoesOnIsTheRingMadeAnew(t *testing.T) {
 				es, ws = append(es, e), append(ws, w)
 			}
 		}
-		fresh := newRing(es, ws, nil)
-		r = newRing(es, ws, r)
+		fresh := ringOf(es, ws, nil)
+		r = ringOf(es, ws, r)
 		require.Equal(t, fresh, r)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -181,22 +182,22 @@ func TestNoEndpointIsOverloadedByHotKeys(t *testing.T) {
 	for i := range n {
 		assert.Zero(t, d.Endpoint(i).InFlight())
 	}
-	assert.Zero(t, d.standard.subset.load.Load())
+	assert.Zero(t, d.standard.subset.total.Load())
 }
 
 func TestWithoutLoadEveryKeyStaysWithItsOwner(t *testing.T) {
 	es := endpoints(100)
-	r := newRing(es, slices.Repeat([]uint32{1000}, 100), nil)
+	r := ringOf(es, slices.Repeat([]uint32{1000}, 100), nil)
 	for range 1000 {
 		h := rand.Uint64()
 		owner := r.pick(h, nil, 0)
-		es[owner].inflight.Store(1)
+		r.loads[owner].Store(1)
 		assert.Equal(t, owner, r.pick(h, nil, 1000))
 		assert.NotEqual(t, owner, r.pick(h, nil, 50), "1 is more than 1.25 times 51/100")
-		es[owner].inflight.Store(0)
+		r.loads[owner].Store(0)
 	}
 	for i := range es {
-		es[i].inflight.Store(1000)
+		r.loads[i].Store(1000)
 	}
 	h := rand.Uint64()
 	owner := r.pick(h, nil, 1<<40)
@@ -292,7 +293,8 @@ func TestAnOldLatencyIsForgotten(t *testing.T) {
 	assert.InDelta(t, leastLatency, e.cost(1), 1)
 	e.Observe(time.Millisecond/10, true, 1)
 	assert.InDelta(t, float64(failurePenalty), e.cost(1), 1, "a fast error is dear")
-	assert.InDelta(t, float64(failurePenalty)/2, e.cost(1+int64(latencyMemory)), 1, "it is tried again")
+	assert.InDelta(t, float64(failurePenalty)/2, e.cost(1+int64(latencyMemory)), 1)
+	assert.InDelta(t, leastLatency, e.cost(1+2*int64(latencyMemory)), 1, "it is forgotten")
 	e.Observe(20*time.Millisecond, false, 1+int64(latencyMemory))
 	assert.InDelta(t, 510e6, e.cost(1+int64(latencyMemory)), 1e6, "one good answer is not all")
 	for i := range int64(1000) {
@@ -338,16 +340,26 @@ func TestANewInstanceStartsSlowly(t *testing.T) {
 	assert.Equal(t, config.Unset, d.rules.Balance.Policy)
 }
 
-// BenchmarkUpdate: one of 10,000 instances changes its weight, under 30 targets.
+// BenchmarkUpdate: one of 10,000 instances changes its weight, under 29 versions, and
+// under 30 declared targets.
 func BenchmarkUpdate(b *testing.B) {
 	list := mixed(10_000)
 	doc := "gray: v1\ndefault: v0\n"
 	for i := range list {
 		list[i].Metadata["version"] = fmt.Sprint("v", i%29)
 	}
-	for _, balance := range []string{"weighted", "least", "{hash: user}"} {
-		b.Run(balance, func(b *testing.B) {
-			r := rules(b, doc+"balance: "+balance+"\n")
+	var declared strings.Builder
+	declared.WriteString("targets:\n  v0: {version: v0, env: prod}\n")
+	for i := range list {
+		list[i].Metadata["env"] = "prod"
+	}
+	for i := range 29 {
+		fmt.Fprintf(&declared, "  t%d: {env: prod, version: v%d}\n", i, i)
+	}
+	for _, tail := range []string{"balance: weighted\n", "balance: least\n", "balance: {hash: user}\n", declared.String()} {
+		name, _, _ := strings.Cut(tail, "\n")
+		b.Run(name, func(b *testing.B) {
+			r := rules(b, doc+tail)
 			d := Build(r, nil, snapshot(list...), Options{}, nil)
 			i := 0
 			b.ReportAllocs()

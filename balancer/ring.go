@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -17,7 +18,7 @@ const (
 	// bound on its load knows the whole weight.
 	maxRingPoints = 8 * ringPoints
 	// ringSteps is how many points a pick looks at for an endpoint that will do,
-	// before it asks each endpoint once.
+	// before it takes whom it found.
 	ringSteps = 64
 	// overload is how much more than its share by weight an endpoint may have in
 	// flight before its keys spill to the next: 1.25 times.
@@ -34,7 +35,8 @@ const (
 type ring struct {
 	endpoints []*Endpoint
 	weights   []uint32
-	shares    []float64 // overload × weight / all weights
+	loads     []*load   // the requests in flight that the ring gave to each endpoint
+	shares    []float64 // overload × weight / all weights, as far as slow starts have come
 	hashes    []uint64  // of the points, sorted
 	owners    []int32   // of the points
 	guide     []uint32  // the first point of each of equal parts of the circle
@@ -46,16 +48,27 @@ type point struct {
 	owner int32
 }
 
-// newRing returns the ring of endpoints, which are sorted by ID. The points of
-// those that old (nil: none) has with the same weight are taken over.
-func newRing(endpoints []*Endpoint, weights []uint32, old *ring) *ring {
+// load counts requests in flight, on a line of its own.
+type load struct {
+	atomic.Int64
+	_ [64 - 8]byte
+}
+
+// newRing returns the ring of endpoints, which are sorted by ID. Grown are the
+// weights as far as slow starts have come. What old (nil: none) has of an endpoint is
+// taken over: its load, and with the same weight its points.
+func newRing(endpoints []*Endpoint, weights, grown []uint32, old *ring) *ring {
 	r := &ring{endpoints: endpoints, weights: weights, shares: make([]float64, len(weights))}
 	var total float64
-	for _, w := range weights {
+	for _, w := range grown {
 		total += float64(w)
 	}
-	for i, w := range weights {
+	for i, w := range grown {
 		r.shares[i] = overload * float64(w) / total
+	}
+	if old != nil && slices.Equal(old.endpoints, endpoints) && slices.Equal(old.weights, weights) {
+		r.loads, r.hashes, r.owners, r.guide, r.shift = old.loads, old.hashes, old.owners, old.guide, old.shift
+		return r
 	}
 	kept, fresh := r.points(old)
 	r.merge(kept, fresh)
@@ -75,8 +88,15 @@ func (r *ring) points(old *ring) (kept, fresh []point) {
 	if old != nil {
 		now = slices.Repeat([]int32{-1}, len(old.endpoints))
 	}
+	r.loads = make([]*load, len(r.endpoints))
 	for i, e := range r.endpoints {
-		if k, ok := stay[e]; ok && old.weights[k] == r.weights[i] {
+		k, ok := stay[e]
+		if ok {
+			r.loads[i] = old.loads[k]
+		} else {
+			r.loads[i] = &load{}
+		}
+		if ok && old.weights[k] == r.weights[i] {
 			now[k] = int32(i)
 			continue
 		}
@@ -86,7 +106,7 @@ func (r *ring) points(old *ring) (kept, fresh []point) {
 			fresh = append(fresh, point{xxhash.Sum64(buf), int32(i)})
 		}
 	}
-	slices.SortFunc(fresh, r.compare)
+	fresh = r.sorted(fresh)
 	if old != nil {
 		for i, hash := range old.hashes {
 			if owner := now[old.owners[i]]; owner >= 0 {
@@ -95,6 +115,31 @@ func (r *ring) points(old *ring) (kept, fresh []point) {
 		}
 	}
 	return kept, fresh
+}
+
+// sorted returns points in their order. Hashes are spread evenly: sorted into as many
+// parts of the circle as there are points, hardly any are left to compare.
+func (r *ring) sorted(points []point) []point {
+	log := bits.Len(uint(len(points)))
+	shift := 64 - log
+	next := make([]int32, 1<<log+1)
+	for _, p := range points {
+		next[p.hash>>shift+1]++
+	}
+	for i := 1; i < len(next); i++ {
+		next[i] += next[i-1]
+	}
+	out := make([]point, len(points))
+	for _, p := range points {
+		out[next[p.hash>>shift]] = p
+		next[p.hash>>shift]++
+	}
+	for i := 1; i < len(out); i++ {
+		for k := i; k > 0 && r.compare(out[k], out[k-1]) < 0; k-- {
+			out[k], out[k-1] = out[k-1], out[k]
+		}
+	}
+	return out
 }
 
 // compare orders points by their hash. Where two endpoints have the same, the order
@@ -133,8 +178,8 @@ func pointsOf(weight uint32) int {
 }
 
 // pick returns the owner of the first point from the hash on, or the next one's that
-// is neither skipped nor overloaded while total requests are in flight; if all that
-// are not skipped are overloaded, the first of them.
+// is neither skipped nor overloaded while total requests of the ring are in flight.
+// If it finds none soon, the first that is not skipped will do.
 func (r *ring) pick(hash uint64, skip Skip, total int64) int {
 	at := int(r.guide[hash>>r.shift&uint64(len(r.guide)-1)]) //nolint:gosec // not negative
 	for at < len(r.hashes) && r.hashes[at] < hash {
@@ -157,27 +202,18 @@ func (r *ring) pick(hash uint64, skip Skip, total int64) int {
 			first = owner
 		}
 	}
-	return r.search(owner, first, skip, total)
+	if first >= 0 {
+		return first
+	}
+	for k := range r.endpoints {
+		if i := (owner + k) % len(r.endpoints); skip == nil || !skip.Skip(r.endpoints[i]) {
+			return i
+		}
+	}
+	return -1
 }
 
 // takes reports whether one more request keeps the endpoint within its bound.
 func (r *ring) takes(i int, total int64) bool {
-	return float64(r.endpoints[i].InFlight()) < r.shares[i]*float64(total+1)
-}
-
-// search is the long way of pick: it asks each endpoint once.
-func (r *ring) search(from, first int, skip Skip, total int64) int {
-	for k := range r.endpoints {
-		i := (from + k) % len(r.endpoints)
-		if skip != nil && skip.Skip(r.endpoints[i]) {
-			continue
-		}
-		if r.takes(i, total) {
-			return i
-		}
-		if first < 0 {
-			first = i
-		}
-	}
-	return first
+	return float64(r.loads[i].Load()) < r.shares[i]*float64(total+1)
 }

@@ -3,6 +3,7 @@ package grpcx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -20,9 +21,9 @@ import (
 // cell is what the package knows about one call. It travels in the call's
 // context, from the interceptors to the picker.
 //
-// It needs no lock: gRPC makes the attempts of a call one after the other, under
-// a lock of its own, and calls Done of one before it picks for the next. The
-// interceptors read it when gRPC has returned; of a stream, which may go on with
+// But for the end of an attempt it needs no lock: gRPC makes the attempts of a call one
+// after the other, under a lock of its own, and calls Done of one before it picks for
+// the next. The interceptors read it when gRPC has returned; of a stream, which may go on with
 // another attempt then, only if it could not be opened.
 type cell struct {
 	request request
@@ -89,6 +90,9 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 	}
 	c.made = true
 	o := resolver.Outcome{Err: info.Err}
+	if status.Code(info.Err) == codes.Canceled && !info.BytesReceived {
+		o.Err = fmt.Errorf("%w: %w", context.Canceled, info.Err) // errors.Is knows no codes
+	}
 	if info.Err == nil || info.BytesReceived {
 		o = resolver.Outcome{Status: int(status.Code(info.Err))}
 	}

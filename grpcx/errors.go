@@ -2,10 +2,13 @@ package grpcx
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/graylane/graylane/resolver"
 )
 
 var (
@@ -18,7 +21,7 @@ var (
 	errForeign = errors.New("grpcx: the policy " + policyName + " needs a connection made by grpcx.NewClient")
 	// errUnsent is the outcome of an attempt whose connection was lost between the
 	// pick and the send.
-	errUnsent = errors.New("grpcx: the connection was lost before the call was sent")
+	errUnsent = fmt.Errorf("grpcx: the connection was lost before the call was sent: %w", resolver.ErrUnsent)
 )
 
 // callError is the gRPC status of a call that found no instance, with the reason.

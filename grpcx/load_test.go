@@ -126,3 +126,27 @@ func TestAHundredStreamsShareOneConnection(t *testing.T) {
 		assert.EqualValues(t, 1, p.opened.Load())
 	}
 }
+
+func TestAStreamThatHasBegunIsNoLoad(t *testing.T) {
+	p := newProvider(t, "v1")
+	w := newWorld(t, byHeader)
+	w.register(p)
+	_, c := w.dial(t)
+	warm(t, c, p)
+	v, err := w.resolver.View(w.resolver.Service(greeter.Name), "grpc")
+	require.NoError(t, err)
+	defer v.Close()
+	inFlight := func() int64 { return v.State().Director.Endpoint(0).InFlight() }
+	ctx, leave := context.WithCancel(calling(t, "v1"))
+	defer leave()
+	s, err := c.Watch(ctx, &hello.HelloRequest{}) // answers once, and stays
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, inFlight())
+	_, err = s.Recv()
+	require.NoError(t, err)
+	assert.Zero(t, inFlight())
+	leave()
+	_, err = s.Recv()
+	require.Error(t, err)
+	require.Never(t, func() bool { return inFlight() != 0 }, 20*time.Millisecond, time.Millisecond, "it is taken off once")
+}

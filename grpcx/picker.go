@@ -54,7 +54,8 @@ func (p *picker) Pick(info gbalancer.PickInfo) (gbalancer.PickResult, error) {
 // its decision stands.
 func (p *picker) next(ctx context.Context, c *cell) (resolver.Call, error) {
 	if c.made {
-		c.skip.gone = c.call.State != p.view.State()
+		now := p.view.State()
+		c.skip.gone = now == nil || c.call.State.Snapshot != now.Snapshot
 		return c.call.Next(ctx, &c.skip)
 	}
 	if p.ended != nil {

@@ -39,6 +39,7 @@ func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Re
 		a.version = vs[0]
 	}
 	resp.Request = req
+	a.call.Began(resolver.Outcome{Status: a.status})
 	if w, ok := resp.Body.(io.Writer); ok { // 101 Switching Protocols
 		a.call.Answered()
 		a.body = resp.Body

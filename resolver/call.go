@@ -27,6 +27,7 @@ type Call struct {
 	tried    []*balancer.Endpoint // by former attempts
 	start    time.Time            // zero unless somebody asks for durations
 	observed bool                 // the endpoint wants to know how it went
+	heard    bool                 // the endpoint knows how long it took
 	answered bool                 // it is no load any more, see Answered
 }
 
@@ -130,32 +131,47 @@ func (o others) Skip(e *balancer.Endpoint) bool {
 	return slices.Contains(o.tried, e) || o.skip != nil && o.skip.Skip(e)
 }
 
+// Began says that the attempt's answer has begun, with the status of o. What comes
+// after that, the length of a body or a slow reader of it, says nothing about the
+// instance. Calling it is not required.
+func (c *Call) Began(o Outcome) {
+	if c.observed && !c.heard {
+		c.observe(&o)
+	}
+}
+
+// Answered says that the attempt may go on for long though it was answered: a stream,
+// or a connection that was upgraded. From now on it is no load of its instance. Done
+// must follow all the same.
+func (c *Call) Answered() {
+	if !c.answered {
+		c.answered, c.heard = true, true
+		c.Decision.Done(c.endpoint)
+	}
+}
+
 // Done ends the attempt: the instance has one request less in flight. Call it
 // once, as soon as the attempt's outcome is known; it returns quickly.
 func (c *Call) Done(ctx context.Context, o Outcome) {
 	if !c.answered {
-		c.unload(o.failed(c.Protocol()))
+		c.Decision.Done(c.endpoint)
+	}
+	if c.observed && (!c.heard || o.failed(c.Protocol())) {
+		c.observe(&o)
 	}
 	c.view.resolver.options.hooks.done(ctx, c, o)
 }
 
-// Answered says that the attempt's answer has begun and may go on for long: a stream,
-// or a connection that was upgraded. From now on it is no load of its instance, and
-// its latency is that of the beginning. Done must follow all the same.
-func (c *Call) Answered() {
-	if !c.answered {
-		c.answered = true
-		c.unload(false)
+// observe tells the endpoint how it went.
+func (c *Call) observe(o *Outcome) {
+	c.heard = true
+	now := time.Now()
+	took, at := now.Sub(c.start), c.view.resolver.since(now)
+	if o.givenUp() {
+		c.endpoint.ObserveAtLeast(took, at)
+		return
 	}
-}
-
-// unload takes the attempt off its instance's load.
-func (c *Call) unload(failed bool) {
-	c.Decision.Done(c.endpoint)
-	if c.observed {
-		now := time.Now()
-		c.endpoint.Observe(now.Sub(c.start), failed, c.view.resolver.since(now))
-	}
+	c.endpoint.Observe(took, o.failed(c.Protocol()), at)
 }
 
 // Protocol returns the protocol of the view: "http", "grpc", or "" for all. It

@@ -14,6 +14,9 @@ var (
 	// ErrNotReady: the registry or the source of documents has not answered
 	// within the caller's context.
 	ErrNotReady = errors.New("resolver: not ready")
+	// ErrUnsent, in an Outcome: the attempt was not sent, which says nothing about its
+	// instance.
+	ErrUnsent = errors.New("resolver: not sent")
 	// ErrClosed: the resolver or the view was closed.
 	ErrClosed = errors.New("resolver: closed")
 	// ErrTooManyServices: MaxServices views are open.

@@ -70,7 +70,7 @@ func (r *Resolver) Entrance() *Entrance {
 // nor allocates.
 func (e *Entrance) Lane(ctx context.Context, req config.Request) string {
 	g := e.global.value.Load()
-	if g == nil {
+	if g == nil && time.Now().Before(e.late) {
 		g = e.await(ctx)
 	}
 	if g == nil {

@@ -40,11 +40,17 @@ type Outcome struct {
 func (o *Outcome) failed(protocol string) bool {
 	switch {
 	case o.Err != nil:
-		return !errors.Is(o.Err, context.Canceled)
+		return !o.givenUp()
 	case protocol == "grpc":
 		return o.Status == 4 || o.Status == 14 // DeadlineExceeded, Unavailable
 	}
 	return o.Status >= 502 && o.Status <= 504
+}
+
+// givenUp reports whether the attempt ended before anything was known about its
+// instance: its caller left, or it was not sent.
+func (o *Outcome) givenUp() bool {
+	return errors.Is(o.Err, context.Canceled) || errors.Is(o.Err, ErrUnsent)
 }
 
 // hooks are all hooks of a resolver, in the order they were given.

@@ -74,6 +74,9 @@ func newOptions(w registry.Watcher, opts []Option) (options, error) {
 	if w == nil {
 		errs = append(errs, errors.New("resolver: a resolver needs a registry.Watcher"))
 	}
+	if o.balancer.Policy > config.Hash {
+		errs = append(errs, fmt.Errorf("resolver: WithPolicy: there is no policy %d", o.balancer.Policy))
+	}
 	if o.balancer.SlowStart < 0 {
 		errs = append(errs, fmt.Errorf("resolver: WithSlowStart: %s is negative", o.balancer.SlowStart))
 	}

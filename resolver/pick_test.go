@@ -123,6 +123,7 @@ func TestFailuresAreThoseOfTheInstance(t *testing.T) {
 		{"http", Outcome{Status: 504}, true},
 		{"http", Outcome{Err: context.DeadlineExceeded}, true},
 		{"http", Outcome{Err: fmt.Errorf("gone: %w", context.Canceled)}, false},
+		{"grpc", Outcome{Err: fmt.Errorf("lost: %w", ErrUnsent)}, false},
 		{"grpc", Outcome{Status: 5}, false},
 		{"grpc", Outcome{Status: 14}, true},
 		{"grpc", Outcome{Status: 4}, true},

@@ -19,8 +19,8 @@ type hashKey struct{}
 
 // WithHashKey returns a context whose requests go to the instance that owns key,
 // where instances are picked by hash: by a document's `balance: {hash: FIELD}`, in
-// place of that field, or by WithPolicy(config.Hash). A key of more than
-// config.MaxValue bytes is none.
+// place of that field, or by WithPolicy(config.Hash). An empty key is none, and so is
+// one of more than config.MaxValue bytes.
 func WithHashKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, hashKey{}, key)
 }
