@@ -147,11 +147,11 @@ func TestTheEntranceWaitsForTheDocumentAtFirst(t *testing.T) {
 func TestSeveralVersionsWithoutADefaultAreReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg, src, log := memory.New(), newSource(), &errorLog{}
+		src.say("") // before the watches: this source tells the newest of them alone
 		r, v := open(t, reg, src, WithHooks(log.hooks()))
 		defer r.Close()
 		other, err := r.View(order, "http")
 		require.NoError(t, err)
-		src.say("")
 		inLane := instance("10.0.0.3:1", "v3")
 		inLane.Metadata[registry.KeyLane] = "blue"
 		reg.Set(order, instance("10.0.0.1:1", "v1"), inLane)

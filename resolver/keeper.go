@@ -35,6 +35,7 @@ type keeper struct {
 	state    *State           // in force; nil before the first
 	growth   <-chan time.Time // while an instance is in its slow start
 	deserted bool             // the default has nobody, which was reported
+	mixed    bool             // several versions serve without a rule
 }
 
 func newKeeper(v *View, globals *live[global]) *keeper {
@@ -56,6 +57,7 @@ func (k *keeper) run() {
 	defer wg.Wait()
 	// A view that ended serves nobody: Pick finds no state and says why.
 	defer k.view.live.value.Store(nil)
+	defer k.mix(false)
 	wg.Go(func() { k.watchLists(ctx) })
 	if k.view.resolver.source != nil {
 		wg.Go(func() { k.watchRules(ctx) })
@@ -201,17 +203,31 @@ func (k *keeper) complain() {
 		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, d.There()))
 	}
 	k.deserted = deserted
-	mixed := ""
-	if k.rules == nil && k.view.resolver.options.balancer.DefaultVersion == "" && severalVersions(k.snapshot) {
-		mixed = "mixed"
-	}
-	if k.view.resolver.complain(versionsOf(k.view.key.service), mixed) {
+	if k.mix(k.rules == nil && k.view.resolver.options.balancer.DefaultVersion == "" && severalVersions(k.snapshot)) {
 		k.report(fmt.Errorf("%w: %s has: %s", ErrSeveralVersions, k.view.key.service, d.There()))
 	}
 }
 
-// versionsOf names the complaint about a service's versions.
-func versionsOf(s registry.Service) string { return "versions of " + s.String() }
+// mix notes whether several versions serve side by side in this view, and reports
+// whether that is news of the service: it may have a view for each protocol.
+func (k *keeper) mix(mixed bool) (news bool) {
+	if mixed == k.mixed {
+		return false
+	}
+	k.mixed = mixed
+	r := k.view.resolver
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !mixed {
+		r.mixed[k.view.key.service]--
+		if r.mixed[k.view.key.service] == 0 {
+			delete(r.mixed, k.view.key.service)
+		}
+		return false
+	}
+	r.mixed[k.view.key.service]++
+	return r.mixed[k.view.key.service] == 1
+}
 
 // severalVersions reports whether the instances that are in no lane are of more
 // than one version.

@@ -30,10 +30,11 @@ type Resolver struct {
 	mu     sync.Mutex
 	views  map[viewKey]*View
 	closed bool
-	// complaints holds what was said last about a document or a service: a service
-	// may have a view for each protocol, and they find the same.
+	// complaints holds what was said last about a document: a service may have a view
+	// for each protocol, and they find the same.
 	complaints map[string]string
-	global     *live[global] // nil until somebody asks for it
+	mixed      map[registry.Service]int // how many views of a service have several versions without a rule
+	global     *live[global]            // nil until somebody asks for it
 }
 
 type viewKey struct {
@@ -53,7 +54,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	return &Resolver{
 		watcher: w, source: src, options: o, begin: time.Now(),
 		ctx: ctx, cancel: cancel,
-		views: map[viewKey]*View{}, complaints: map[string]string{},
+		views: map[viewKey]*View{}, complaints: map[string]string{}, mixed: map[registry.Service]int{},
 	}, nil
 }
 
@@ -105,7 +106,6 @@ func (r *Resolver) release(v *View) {
 	if last {
 		delete(r.views, v.key)
 		delete(r.complaints, config.ServiceDocID(v.key.service.Name))
-		delete(r.complaints, versionsOf(v.key.service))
 	}
 	r.mu.Unlock()
 	if last {
