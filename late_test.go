@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"strconv"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
