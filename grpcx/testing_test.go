@@ -143,7 +143,12 @@ func (d *documents) set(text string) {
 	d.changed = make(chan struct{})
 }
 
-func (d *documents) Watch(ctx context.Context, _ string, fn func(config.Doc)) error {
+func (d *documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	if dataID == config.GlobalDocID {
+		fn(config.Doc{})
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	for {
 		d.mu.Lock()
 		doc, changed := d.doc, d.changed

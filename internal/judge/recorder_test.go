@@ -23,7 +23,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // oneDoc is a config.Source that holds one document.
 type oneDoc string
 
-func (d oneDoc) Watch(ctx context.Context, _ string, fn func(config.Doc)) error {
+func (d oneDoc) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	if dataID == config.GlobalDocID {
+		fn(config.Doc{})
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	p := Publication{Text: string(d)}
 	fn(config.Doc{Content: []byte(d), MD5: p.Revision(), State: config.Present})
 	<-ctx.Done()

@@ -21,10 +21,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// source is a config.Source whose documents come from a channel.
+// source is a config.Source whose documents come from a channel. There is no global
+// one.
 type source chan string
 
-func (s source) Watch(ctx context.Context, _ string, fn func(config.Doc)) error {
+func (s source) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	if dataID == config.GlobalDocID {
+		fn(config.Doc{})
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	for {
 		select {
 		case content := <-s:
