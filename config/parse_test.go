@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,11 +43,11 @@ func lintRules(content string) Problems {
 func lint(content string) []string { return places(lintRules(content)) }
 
 // accept returns the rules of a document without a problem.
-func accept(t *testing.T, content string) *Rules {
-	t.Helper()
+func accept(tb testing.TB, content string) *Rules {
+	tb.Helper()
 	rules, problems := ParseRules("f", "order", []byte(content))
-	require.NoError(t, problems.Err())
-	require.Empty(t, problems)
+	require.NoError(tb, problems.Err())
+	require.Empty(tb, problems)
 	return rules
 }
 
@@ -131,6 +133,15 @@ enabled: false
 default: v1
 x-owner: {team: a}
 balance: {hash: header.X-Key}
+isolate: ["10.0.0.7:8080", "[::1]:80"]
+prefer: [region, zone]
+prefer_min: 12.5%
+degrade: any
+guard: {errors: 20%, over: 1m, min: 10, failures: 5, hold: 2m}
+limits:
+  v2: {timeout: 800ms, retries: 1}
+  v1: {retries: 0}
+needs: []
 targets:
   v1: {version: v1}
   v2: {version: v2, env: gray}
@@ -156,6 +167,15 @@ rules:
 		Default: "v1",
 		Targets: map[string]map[string]string{"v1": {"version": "v1"}, "v2": {"version": "v2", "env": "gray"}},
 		Balance: Balance{Policy: Hash, Key: key},
+		Isolate: map[netip.AddrPort]struct{}{
+			netip.MustParseAddrPort("10.0.0.7:8080"): {},
+			netip.MustParseAddrPort("[::1]:80"):      {},
+		},
+		Prefer:     []string{"region", "zone"},
+		PreferMin:  1250,
+		DegradeAny: true,
+		Guard:      &Guard{Errors: 2000, Over: time.Minute, Min: 10, Failures: 5, Hold: 2 * time.Minute},
+		Limits:     map[string]Limit{"v2": {Timeout: 800 * time.Millisecond, Retries: 1}, "v1": {Retries: 0}},
 		Rules: []Rule{
 			{Name: "testers", To: []Arm{{Target: "v2", To: Slots}}, Salt: "order/testers"},
 			{Name: "asked-for", Enabled: true, By: by, Strict: true, Salt: "order/asked-for"},
@@ -166,6 +186,7 @@ rules:
 
 	smallest := accept(t, "gray: v1\ndefault: v1\nbalance: least\n")
 	assert.Equal(t, &Rules{Service: "order", MD5: smallest.MD5, Enabled: true, Default: "v1", Balance: Balance{Policy: Least}}, smallest)
+	assert.False(t, accept(t, "gray: v1\ndefault: v1\ndegrade: fail\n").DegradeAny)
 	assert.Equal(t, Weighted, accept(t, "gray: v1\ndefault: v1\nbalance: weighted\n").Balance.Policy)
 }
 
@@ -180,40 +201,4 @@ func TestProblemsAreAnErrorIfOneOfThemIs(t *testing.T) {
 	assert.Equal(t, Problems{{File: "f.yaml", Line: 1, Col: 1, Code: "missing-field", Message: `"default" is required`}}, found)
 	assert.Equal(t, `f.yaml:1:1: missing-field: "default" is required`, found.Error())
 	assert.NotErrorIs(t, problems.Err(), errors.ErrUnsupported, "an error that cannot be compared")
-}
-
-func FuzzParseRules(f *testing.F) {
-	f.Add([]byte("gray: v1\ndefault: v1\ntargets: {v1: {version: v1}}\nbalance: {hash: user}\n"))
-	f.Add([]byte(rule("name: a", "when: [{user: [a, b]}, {path: {regex: a+}}]", "unless: {tag.a: {range: [1, 2]}}", "to: {v2: 10%, v3: 5%}", "sticky: user")))
-	f.Add([]byte("{\"gray\":\"v1\",\"default\":\"v1\",\"rules\":[{\"name\":\"a\",\"to\":{\"v2\":\"10%\"}}]}"))
-	f.Add([]byte("&a gray: !b v1\n? [x]\n: *a\n<<: {}\n%\n---\n\xef\xbb\xbf\xff"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		rules, problems := ParseRules("f", "order", content)
-		require.Equal(t, rules != nil, problems.Err() == nil, "%v", problems)
-		for _, p := range problems {
-			require.Positive(t, p.Line)
-			require.Positive(t, p.Col)
-			require.NotEmpty(t, p.Message)
-		}
-		if rules == nil {
-			return
-		}
-		require.NotEmpty(t, rules.Default)
-		for _, r := range rules.Rules {
-			require.NotEqual(t, r.By == nil, len(r.To) == 0 && !r.Split)
-			covered := 0
-			for slot := range Slots {
-				if arm := r.Arm(slot); arm >= 0 {
-					require.NotEmpty(t, r.To[arm].Target)
-					covered++
-				}
-			}
-			for _, a := range r.To {
-				require.LessOrEqual(t, a.From, a.To)
-				covered -= a.To - a.From
-			}
-			require.Zero(t, covered, "each slot has one arm")
-			r.When.Holds(lookup(request{}, nil))
-		}
-	})
 }

@@ -51,15 +51,15 @@ func places(problems Problems) []string {
 }
 
 // codes returns the constants of the codes, in their order.
-func codes(t *testing.T) []string {
-	t.Helper()
+func codes(tb testing.TB) []string {
+	tb.Helper()
 	file, err := parser.ParseFile(gotoken.NewFileSet(), "problem.go", nil, 0)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var all []string
 	ast.Inspect(file, func(n ast.Node) bool {
 		if v, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(v.Names[0].Name, "code") {
 			code, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
-			require.NoError(t, err)
+			require.NoError(tb, err)
 			all = append(all, code)
 		}
 		return true

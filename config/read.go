@@ -143,7 +143,7 @@ func (n *node) ambiguous() bool {
 
 // str reads a string.
 func (r *reader) str(n *node) (string, bool) {
-	if !r.want(n, scalar) {
+	if !r.want(n, scalar) || r.full(Error) {
 		return "", false
 	}
 	if n.ambiguous() {

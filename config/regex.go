@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -108,12 +109,26 @@ func tableSize(s string) int {
 		name, _, _ = strings.Cut(s[1:], "}")
 		name = strings.TrimPrefix(name, "^")
 	}
-	for _, tables := range []map[string]*unicode.RangeTable{unicode.Scripts, unicode.Categories} {
-		if t := tables[name]; t != nil {
-			return len(t.R16) + len(t.R32)
-		}
+	t := cmp.Or(unicode.Scripts[name], unicode.Categories[name])
+	if t == nil {
+		return 1000 // It has another name, or none.
 	}
-	return 800 // It has another name, or none.
+	n := 0
+	for _, r := range t.R16 {
+		n += rangesOf(int(r.Lo), int(r.Hi), int(r.Stride))
+	}
+	for _, r := range t.R32 {
+		n += rangesOf(int(r.Lo), int(r.Hi), int(r.Stride))
+	}
+	return n
+}
+
+// rangesOf returns how many ranges a class has for one of a table.
+func rangesOf(low, high, stride int) int {
+	if stride == 1 {
+		return 1
+	}
+	return (high-low)/stride + 1
 }
 
 // treeCost returns what compiling a parsed pattern takes.
@@ -139,7 +154,11 @@ func treeCosts(t *syntax.Regexp) (nodes, program int) {
 	case syntax.OpAlternate:
 		program += costInstruction * len(t.Sub)
 	case syntax.OpRepeat: // up to 1000 times, with what is repeated in it
-		program = (program + costInstruction) * max(t.Min+1, t.Max)
+		if t.Max < 0 {
+			program = program*max(t.Min, 1) + costInstruction
+		} else {
+			program = program*t.Max + (costInstruction+costNode)*(t.Max-t.Min)
+		}
 	default:
 		program += costInstruction
 	}

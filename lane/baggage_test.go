@@ -94,18 +94,41 @@ func TestBaggageNeverSaysAnotherLaneThanTheHeader(t *testing.T) {
 func FuzzBaggage(f *testing.F) {
 	f.Add("a=b,gray-lane=blue;p", "c=d", "green")
 	f.Add("gray-lane=a,gray-lane=b", "", "")
+	f.Add("gray-lane", " gray-lane = a ;p=gray-lane, x-gray-lane=b", "a")
+	f.Add(strings.Repeat("a=b,", 179), "c", "a")
+	f.Add(strings.Repeat("a", 8170), "", "green")
+	// others are the members of lines that are not the lane's.
+	others := func(lines []string) (members []string, size int) {
+		for member := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+			member = strings.Trim(member, " \t")
+			key, _, _ := strings.Cut(member, "=")
+			if member != "" && strings.TrimRight(key, " \t") != "gray-lane" {
+				members = append(members, member)
+				size += len(member) + 1
+			}
+		}
+		return members, size
+	}
 	f.Fuzz(func(t *testing.T, one, two, name string) {
 		if !lane.Valid(name) {
 			name = ""
 		}
-		lines := []string{one, two}
+		before := []string{one, two}
+		lines := before
 		line, changed := lane.WithBaggageLane(lines, name)
 		if changed {
 			lines = []string{line}
 		}
+		members, size := others(before)
+		kept, _ := others(lines)
+		require.Equal(t, members, kept, "nobody else's member is touched")
+
 		again, twice := lane.WithBaggageLane(lines, name)
 		require.False(t, twice, "%q becomes %q", lines, again)
-		if got := lane.BaggageLane(lines); got != "" {
+		got := lane.BaggageLane(lines)
+		if len(members) < 180 && size+len("gray-lane=")+len(name) <= 8192 && (changed || len(one)+len(two) <= 8192) {
+			require.Equal(t, name, got, "there is room")
+		} else if got != "" {
 			require.Equal(t, name, got)
 		}
 	})

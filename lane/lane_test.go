@@ -115,20 +115,40 @@ func TestValid(t *testing.T) {
 }
 
 func FuzzExtract(f *testing.F) {
-	f.Add("blue", "u1")
-	f.Add("a\r\nb", "\x00")
-	f.Fuzz(func(t *testing.T, name, user string) {
-		ctx := lane.Extract(t.Context(), message{"x-gray-lane": {name}, "x-user-id": {user}}, lane.DefaultHeaders())
+	f.Add("blue", "a=b,gray-lane=green", "u1")
+	f.Add("", "gray-lane=green;p=1, c=d", "")
+	f.Add("a\r\nb", "gray-lane=x,gray-lane=x", "\x00")
+	f.Add("-", "gray-lane="+strings.Repeat("x", 65), strings.Repeat("u", lane.MaxValue+1))
+	f.Fuzz(func(t *testing.T, name, baggage, user string) {
+		in := message{"x-user-id": {user}, "x-tag": {name}, "baggage": {baggage}}
+		want := lane.BaggageLane(in["baggage"])
+		if name != "" {
+			in["x-gray-lane"] = []string{name}
+			want = ""
+			if lane.Valid(name) {
+				want = name
+			}
+		}
+		ctx := lane.Extract(t.Context(), in, lane.DefaultHeaders())
+		require.Equal(t, want, lane.From(ctx))
+
 		out := message{}
 		lane.Inject(ctx, out)
-		if l := lane.From(ctx); l != "" {
-			require.True(t, lane.Valid(l))
-			require.Equal(t, name, l)
-		}
-		for _, vs := range out {
+		for header, vs := range out {
+			require.Len(t, vs, 1)
 			require.LessOrEqual(t, len(vs[0]), lane.MaxValue)
-			require.NotContains(t, vs[0], "\n")
+			require.False(t, strings.ContainsFunc(vs[0], func(r rune) bool { return r < ' ' || r == 0x7f }), header)
 		}
+		require.Equal(t, want, lane.Of(out), "the header says it")
+		require.Equal(t, want, lane.BaggageLane(out["baggage"]), "and the baggage")
+
+		// The next hop carries on the same.
+		again := lane.Extract(t.Context(), out, lane.DefaultHeaders())
+		require.Equal(t, lane.From(ctx), lane.From(again))
+		require.Equal(t, lane.User(ctx), lane.User(again))
+		next := message{}
+		lane.Inject(again, next)
+		require.Equal(t, out, next)
 	})
 }
 
