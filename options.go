@@ -126,7 +126,8 @@ func WithDefaultVersion(version string) Option {
 }
 
 // WithSlowStart sets how long the weight of an instance that has just appeared takes
-// to grow from a tenth to the whole; default resolver.DefaultSlowStart, 0 disables.
+// to grow from a tenth to the whole; default resolver.DefaultSlowStart, 0 disables,
+// see resolver.WithSlowStart.
 func WithSlowStart(d time.Duration) Option {
 	return func(o *options) { o.slowStart = &d }
 }

@@ -25,8 +25,9 @@ type Options struct {
 	// Caller holds the labels of this process, for the fields caller.*.
 	Caller map[string]string
 	// SlowStart is how long the weight of an instance that has just appeared takes
-	// to grow from a tenth to the whole; 0: it does not. Those of a first list do
-	// not either.
+	// to grow from a tenth to the whole; 0: it does not. Those of a first list, and
+	// of as long a time after it, do not either: a consumer that starts together
+	// with its providers knows nothing about who is new.
 	SlowStart time.Duration
 	// Now is the time of the build in ns, on the clock of Pick.Now.
 	Now int64
@@ -41,17 +42,20 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 		prev: prev,
 		d: &Director{
 			snapshot: snap, rules: rules, caller: o.Caller,
-			endpoints: inheritEndpoints(snap, o.Now, prev),
-			targets:   map[string]*subset{},
-			lanes:     map[string]laneSubset{},
-			subsets:   map[string]*subset{},
-			asked:     config.HeaderField(lane.HeaderVersion),
-			rotation:  &rotation{},
+			endpoints: inheritEndpoints(snap, o, prev), begin: o.Now,
+			targets:  map[string]*subset{},
+			lanes:    map[string]laneSubset{},
+			subsets:  map[string]*subset{},
+			asked:    config.HeaderField(lane.HeaderVersion),
+			rotation: &rotation{},
 		},
 		options: o, policy: o.Policy,
 	}
 	if prev != nil {
 		b.d.rotation = prev.rotation
+		if len(prev.endpoints) > 0 {
+			b.d.begin = prev.begin
+		}
 	}
 	b.d.there = sync.OnceValue(func() string { return census(snap) })
 	name, all := o.DefaultVersion, o.DefaultVersion == ""
@@ -343,11 +347,14 @@ func (b *builder) cursors() {
 
 // inheritEndpoints returns the endpoints of a snapshot's instances: those that
 // prev has, by ID, and new ones for the rest. Both lists are sorted by ID.
-func inheritEndpoints(snap *registry.Snapshot, now int64, prev *Director) []*Endpoint {
+func inheritEndpoints(snap *registry.Snapshot, o Options, prev *Director) []*Endpoint {
 	var old []*Endpoint
 	since := int64(0)
 	if prev != nil && len(prev.endpoints) > 0 {
-		old, since = prev.endpoints, now
+		old = prev.endpoints
+		if o.Now-prev.begin >= int64(o.SlowStart) {
+			since = o.Now
+		}
 	}
 	out := make([]*Endpoint, snap.Len())
 	for i, in := range snap.All() {

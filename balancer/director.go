@@ -25,6 +25,7 @@ type Director struct {
 	asked    *config.Field         // names the target while there is no document
 
 	rotation *rotation     // of all directors of this line
+	begin    int64         // when the first of them had an instance
 	key      *config.Field // says what is hashed; nil: only HashBy does
 	hashes   bool
 	timed    bool

@@ -312,6 +312,9 @@ func TestANewInstanceStartsSlowly(t *testing.T) {
 	o := Options{SlowStart: 10 * time.Second, Now: second}
 	d := Build(r, nil, snapshot(old...), o, nil)
 	assert.False(t, d.Ramping(), "the first list has its weight at once")
+	o.Now = 10 * second
+	soon := Build(r, nil, snapshot(append(slices.Clone(old), instance("10.0.0.8:1", 2, "version", "v1"))...), o, d)
+	assert.False(t, soon.Ramping(), "and so has who comes soon after")
 	all := append(slices.Clone(old), instance("10.0.0.9:1", 2, "version", "v1"))
 	var order []int
 	for _, c := range []struct {

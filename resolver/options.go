@@ -54,7 +54,7 @@ const DefaultSlowStart = 10 * time.Second
 
 // WithSlowStart sets how long the weight of an instance that has just appeared takes
 // to grow from a tenth to the whole; default DefaultSlowStart, 0 disables. Those of
-// the first list have their weight at once.
+// the first list, and of as long a time after it, have their weight at once.
 func WithSlowStart(d time.Duration) Option {
 	return func(o *options) { o.balancer.SlowStart = d }
 }

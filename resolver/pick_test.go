@@ -140,6 +140,7 @@ func TestANewInstanceGrowsWithoutAWord(t *testing.T) {
 		r, v := open(t, reg, nil, WithHooks(Hooks{OnUpdate: func(*View, *State) { updates++ }}))
 		defer r.Close()
 		require.NoError(t, v.Ready(t.Context()))
+		time.Sleep(DefaultSlowStart) //nolint:forbidigo // fake time
 		reg.Set(order, fleet(2)...)
 		synctest.Wait()
 		share := func() int {
