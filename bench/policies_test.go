@@ -107,10 +107,11 @@ func TestPolicies(t *testing.T) {
 		}})
 	}
 	// Weighted gives each its share, whatever becomes of it, so that 20 % fail. Least
-	// leaves the bad ones alone; a quick error does not look attractive.
+	// leaves the bad ones alone, but where both of its draws are bad: with three of ten
+	// that is one pair in fifteen. A quick error does not look attractive.
 	assert.InDelta(t, 0.2, results["ours-weighted"].errors(), 0.01)
-	assert.Less(t, results["ours-least"].errors(), 0.02)
-	assert.Less(t, results["ours-least"].quantile(0.99), 80*time.Millisecond)
+	assert.Less(t, results["ours-least"].errors(), 1.0/15)
+	assert.Less(t, results["ours-least"].quantile(0.99), 200*time.Millisecond)
 }
 
 // simulate sends requests at random times for a while. It must run in a bubble.
