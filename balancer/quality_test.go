@@ -169,7 +169,7 @@ func TestNoEndpointIsOverloadedByHotKeys(t *testing.T) {
 		dec, err := d.Decide(request{user: fmt.Sprint("user-", zipf.Uint64())})
 		require.NoError(t, err)
 		_, e := d.Pick(&dec, Pick{})
-		bound := int64(math.Ceil(overload * float64(len(queue)+1) / n))
+		bound := max(freeLoad, int64(math.Ceil(overload*float64(len(queue)+1)/n)))
 		require.LessOrEqual(t, e.InFlight()+1, bound)
 		dec.Begin(e)
 		most = max(most, e.InFlight())
@@ -191,9 +191,11 @@ func TestWithoutLoadEveryKeyStaysWithItsOwner(t *testing.T) {
 	for range 1000 {
 		h := rand.Uint64()
 		owner := r.pick(h, nil, 0)
-		r.loads[owner].Store(1)
+		r.loads[owner].Store(freeLoad)
 		assert.Equal(t, owner, r.pick(h, nil, 1000))
-		assert.NotEqual(t, owner, r.pick(h, nil, 50), "1 is more than 1.25 times 51/100")
+		assert.NotEqual(t, owner, r.pick(h, nil, 500), "8 is more than 1.25 times 501/100")
+		r.loads[owner].Store(freeLoad - 1)
+		assert.Equal(t, owner, r.pick(h, nil, 0), "so few do not matter")
 		r.loads[owner].Store(0)
 	}
 	for i := range es {

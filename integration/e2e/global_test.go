@@ -65,6 +65,13 @@ func TestTheGlobalDocumentAndSwitchesAreLive(t *testing.T) {
 			figure(t, "%s: the first request %v after the publish's answer", what, time.Since(published).Round(time.Millisecond))
 			assert.Less(t, time.Since(published), 2*time.Second, what)
 		}
+		view, err := r.View(r.Service(s.service), "http")
+		require.NoError(t, err)
+		defer view.Close()
+		require.Eventually(t, func() bool {
+			state := view.State()
+			return state != nil && state.Rules != nil && state.Snapshot.Len() == 2
+		}, patience, time.Millisecond)
 		require.Eventually(t, answers(nil, "200 v1"), patience, time.Millisecond)
 		require.Equal(t, "200 v1", send(tester))
 
