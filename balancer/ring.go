@@ -23,8 +23,9 @@ const (
 	// overload is how much more than its share by weight an endpoint may have in
 	// flight before its keys spill to the next: 1.25 times.
 	overload = 1.25
-	// freeLoad is how many requests an endpoint may have in flight whatever its share:
-	// below that evenness is worth less than an owner that stays.
+	// freeLoad is how many requests an endpoint of average weight may have in flight
+	// however few there are in all: evenness is worth less then than an owner that
+	// stays.
 	freeLoad = 8
 )
 
@@ -218,5 +219,5 @@ func (r *ring) pick(hash uint64, skip Skip, total int64) int {
 
 // takes reports whether one more request keeps the endpoint within its bound.
 func (r *ring) takes(i int, total int64) bool {
-	return float64(r.loads[i].Load()) < max(freeLoad, r.shares[i]*float64(total+1))
+	return float64(r.loads[i].Load()) < r.shares[i]*max(float64(total+1), freeLoad/overload*float64(len(r.endpoints)))
 }
