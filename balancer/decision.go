@@ -55,9 +55,9 @@ type Decision struct {
 	Fallback Fallback
 
 	hashed bool    // false: no key, or not picked by hash
+	given  int32   // the member that the ring gave plus 1; 0: it was not picked by hash
 	subset *subset // the candidates
 	hash   uint64  // of the request's key
-	load   *load   // of the endpoint that the ring gave; nil if it was not picked by hash
 }
 
 // HashBy makes key say which instance is picked, in place of the field that the
@@ -73,8 +73,8 @@ func (d *Decision) HashBy(key string) {
 // follow.
 func (d *Decision) Begin(e *Endpoint) {
 	e.inflight.Add(1)
-	if d.load != nil {
-		d.load.Add(1)
+	if d.given > 0 {
+		d.subset.ring.loads[d.given-1].Add(1)
 		d.subset.total.Add(1)
 	}
 }
@@ -82,8 +82,8 @@ func (d *Decision) Begin(e *Endpoint) {
 // Done notes that the request has ended.
 func (d *Decision) Done(e *Endpoint) {
 	e.inflight.Add(-1)
-	if d.load != nil {
-		d.load.Add(-1)
+	if d.given > 0 {
+		d.subset.ring.loads[d.given-1].Add(-1)
 		d.subset.total.Add(-1)
 	}
 }

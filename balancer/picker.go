@@ -31,13 +31,11 @@ type subset struct {
 // pick returns the index of a member that is not skipped, -1 if all are. It never
 // blocks, and always ends.
 func (s *subset) pick(r *rotation, dec *Decision, p Pick) int {
-	dec.load = nil
+	dec.given = 0
 	switch {
 	case dec.hashed:
 		i := s.ring.pick(dec.hash, p.Skip, s.total.Load())
-		if i >= 0 {
-			dec.load = s.ring.loads[i]
-		}
+		dec.given = int32(i + 1) //nolint:gosec // a list is far shorter
 		return i
 	case s.least != nil:
 		return s.pickLeast(r, p)
