@@ -33,8 +33,8 @@ const (
 // (Karger et al., STOC 1997). An endpoint's points depend on its ID and weight
 // alone, so when one leaves exactly its own keys move.
 //
-// An endpoint that has more than overload times its share in flight passes its keys
-// on to the next one on the ring until it has less: bounded loads (Mirrokni, Thorup
+// An endpoint that has more than overload times its share in flight, and more than
+// freeLoad, passes its keys on to the next one on the ring until it has less: bounded loads (Mirrokni, Thorup
 // and Zadimoghaddam, SODA 2018), for each request.
 type ring struct {
 	endpoints []*Endpoint
