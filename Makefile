@@ -16,7 +16,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart demo gin integration budget figures bench bench-short benchmarks fuzz differential cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart demo gin integration budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -60,6 +60,10 @@ figures: ## what the library's own tests measure
 	$(GO) test -v -count=1 -run '^Test(AddedInstances|NoCallFailsWhenConnections|OneConnection|ARollingRestart)' ./httpx ./grpcx
 	$(GO) test -v -count=1 -run '^Test(Hostile|AnUpdateEvery|SeveralCores|NoEndpointIsOverloaded|Policies)' ./config ./balancer
 
+pinned: ## the picker built with the tag graylane_pinned
+	$(GO) vet -tags graylane_pinned ./...
+	$(GO) test -tags graylane_pinned ./balancer ./resolver ./httpx ./grpcx
+
 bench: ## our pickers beside those of others, ten minutes on an idle machine; writes docs/performance.md
 	$(MAKE) -C bench OUT=../docs/performance.md
 
@@ -87,7 +91,7 @@ cover: ## coverage over all packages, as cover.out
 tidy-check: ## go.mod and go.sum are what go mod tidy would write
 	@for dir in $(MODULES); do (cd $$dir && $(GO) mod tidy -diff) || exit 1; done
 
-check: quickstart test race lint tidy-check budget figures gin bench-short integration ## everything
+check: quickstart test race lint tidy-check budget figures pinned gin bench-short integration ## everything
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20

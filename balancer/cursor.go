@@ -3,7 +3,6 @@ package balancer
 import (
 	"math"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 )
 
@@ -18,10 +17,13 @@ import (
 // up alone. What all of them have used is the whole sequence but for the ends of
 // their runs. On two cores the error of a share is that of one sequence; with a
 // sequence for each core the errors would add up.
+//
+// How a core finds its run is in cores_pool.go, with the standard library alone, and
+// in cores_pinned.go, which is quicker and takes the build tag graylane_pinned.
 type cursor struct {
-	index int // its place in the runs of the rotation
-	next  atomic.Uint64
-	_     [64 - 16]byte // nothing else is on the line that is written
+	next atomic.Uint64
+	_    [64 - 8]byte // nothing else is on the line that is written
+	cores
 }
 
 const (
@@ -31,62 +33,27 @@ const (
 	runStep = 0x9E3779B97F4A7C15 * runLength & math.MaxUint64
 )
 
+// run is a stretch of a cursor's sequence that one core uses up alone.
+type run struct {
+	at   uint64 // the point before the next
+	left int    // how many are left
+}
+
 // newCursor starts at a random point, so that consumers started together do not
-// send their first requests to the same instance.
+// send their first requests to the same instance. Index is its place among the
+// cursors of a director.
 func newCursor(index int) *cursor {
-	c := &cursor{index: index}
+	c := &cursor{cores: newCores(index)}
 	c.next.Store(rand.Uint64())
 	return c
 }
 
-// rotation holds the runs that cores have taken from the cursors of one director,
-// and of those that follow it. Its pool gives each core its own, nearly always: who
-// loses one to the garbage collector takes new runs.
-type rotation struct{ pool sync.Pool }
-
-// runs are those of one core, by the cursors' index. They are used by one goroutine
-// at a time.
-type runs struct{ of []run }
-
-type run struct {
-	of   *cursor // whose run it is: an index is used again when a subset has gone
-	at   uint64  // the point before the next
-	left int     // how many are left
-}
-
-// take returns a cursor's next point for this core.
-func (r *rotation) take(c *cursor) uint64 {
-	mine := r.mine(c)
-	point := mine.next(c)
-	r.pool.Put(mine)
-	return point
-}
-
-// mine takes this core's runs out of the pool, with room for the cursor.
-func (r *rotation) mine(c *cursor) *runs {
-	mine, _ := r.pool.Get().(*runs)
-	if mine == nil || c.index >= len(mine.of) {
-		mine = mine.grown(c.index)
-	}
-	return mine
-}
-
-func (r *runs) next(c *cursor) uint64 {
-	mine := &r.of[c.index]
-	if mine.left == 0 || mine.of != c {
-		mine.of = c
+// step returns the next point of a run, which begins anew if it is used up.
+func (c *cursor) step(mine *run) uint64 {
+	if mine.left == 0 {
 		mine.at, mine.left = c.next.Add(runStep)-runStep, runLength
 	}
 	mine.left--
 	mine.at += golden
 	return mine.at
-}
-
-// grown returns runs with room for the cursor of an index.
-func (r *runs) grown(index int) *runs {
-	if r == nil {
-		r = &runs{}
-	}
-	r.of = append(r.of, make([]run, max(8, index+1)-len(r.of))...)
-	return r
 }

@@ -43,7 +43,7 @@ func (p peer[T]) runs(n int) bool {
 }
 
 var drawnPeers = []peer[drawn]{
-	{name: "ours", build: oursWeighted},
+	{name: "ours" + cursor, build: oursWeighted},
 	{name: "ours-view", build: oursView},
 	{name: "kitex-iwrr", build: kitexIWRR},
 	{name: "kitex-wrr", build: kitexWRR, most: 1000},
@@ -70,15 +70,15 @@ var keyedPeers = []peer[keyed]{
 }
 
 var filterPeers = []peer[keyed]{
-	{name: "ours", build: oursFilter},
+	{name: "ours" + cursor, build: oursFilter},
 	{name: "ours-view", build: oursViewFilter},
 	{name: "polaris-dstMeta+weightedRandom", build: polarisDstMeta},
 	{name: "kratos-Version+wrr", build: kratosVersion, most: 1000},
 }
 
 var loadedPeers = []peer[loaded]{
-	{name: "ours", build: oursLeast},
-	{name: "ours-clock", build: oursLeastClock},
+	{name: "ours" + cursor, build: oursLeast},
+	{name: "ours" + cursor + "-clock", build: oursLeastClock},
 	{name: "httplb-p2c", build: httplbP2C, equal: true},
 	{name: "httplb-leastloaded", build: httplbLeastLoaded, equal: true},
 	{name: "grpc-least_request", build: grpcLeastRequest, equal: true},

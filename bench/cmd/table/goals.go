@@ -40,22 +40,16 @@ func goals() []goal {
 
 func pickGoals() []goal {
 	return []goal{
-		worstRatio("weighted pick, one core, against kitex iwrr, the worst N", "Pick", "kitex-iwrr", 0.65),
-		worstRatio("the same against kitex alias, Next alone", "Pick", "kitex-alias-next", 1),
+		worstRatio("weighted pick, one core, against kitex iwrr, the worst N", "ours", "kitex-iwrr", 0.65),
+		worstRatio("the same, pinned", "ours-pinned", "kitex-iwrr", 0.65),
+		worstRatio("the same against kitex alias, Next alone", "ours", "kitex-alias-next", 1),
+		worstRatio("the same, pinned", "ours-pinned", "kitex-alias-next", 1),
 		nothing("allocations of a weighted pick, N = 1000", "Pick/ours/N=1000"),
-		{
-			what: "flat from N = 10 to 10,000", want: "within 1.3×", needs: named("Pick/ours", pickSizes()...),
-			measured: func(r *results) (string, bool) {
-				var medians []float64
-				for _, n := range pickSizes() {
-					medians = append(medians, r.of("Pick/ours/"+n, perOp).median())
-				}
-				flat := slices.Max(medians) / slices.Min(medians)
-				return fmt.Sprintf("%.2f×", flat), flat <= 1.3
-			},
-		},
+		flat("flat from N = 10 to 10,000", "ours", 1.3),
+		flat("the same, pinned", "ours-pinned", 1.3),
 		ratio("two cores in parallel against one", "< 1×", "PickParallel/ours/cores=2", "PickParallel/ours/cores=1", 1),
 		ratio("two cores in parallel against kitex iwrr", "≤ 0.35×", "PickParallel/ours/cores=2", "PickParallel/kitex-iwrr/cores=2", 0.35),
+		ratio("the same, pinned", "≤ 0.35×", "PickParallel/ours-pinned/cores=2", "PickParallel/kitex-iwrr/cores=2", 0.35),
 		value("worst error of an endpoint, N = 100, 10,000 picks", "≤ 3", "quality/worst/ours", "%.1f", 1, 3),
 		value("misplaced with a rebuild every 10 picks", "≤ 0.3 %", "quality/rebuilt/ours", "%.3f %%", 100, 0.3),
 		value("memory of an endpoint in a subset", "≤ 32 bytes", "memory/subset", "%.1f bytes", 1, 32),
@@ -71,9 +65,11 @@ func keyGoals() []goal {
 		value("most in flight against ceil(1.25 × share), equal weights", "≤ 1×", "bounded/over/ours/equal weights", "%.2f×", 1, 1),
 		value("the same, weights 1 to 4", "≤ 1×", "bounded/over/ours/weights 1 to 4", "%.2f×", 1, 1),
 		ratio("least loaded with its end against httplb p2c, clock apart", "≤ 0.7×", "Least/ours/cores=1", "Least/httplb-p2c/cores=1", 0.7),
+		ratio("the same, pinned", "≤ 0.7×", "Least/ours-pinned/cores=1", "Least/httplb-p2c/cores=1", 0.7),
 		ratio("the same, clock included", "≤ 0.7×", "Least/ours-clock/cores=1", "Least/httplb-p2c/cores=1", 0.7),
 		nothing("allocations of least loaded", "Least/ours-clock/cores=1"),
 		within("ten rules on one header, subset and pick, N = 1000", "≤ 60 ns", "Filter/ours/N=1000", perOp, 1, 60, "ns"),
+		within("the same, pinned", "≤ 60 ns", "Filter/ours-pinned/N=1000", perOp, 1, 60, "ns"),
 		ratio("the same against polaris-go", "≤ 0.25×", "Filter/ours/N=1000", "Filter/polaris-dstMeta+weightedRandom/N=1000", 0.25),
 		nothing("allocations of that", "Filter/ours/N=1000"),
 	}
@@ -143,19 +139,32 @@ func share(what, want, a, b string, least float64) goal {
 	}, []string{a, b}}
 }
 
-// worstRatio wants ours to take at most so many times what a peer takes, for every N.
-func worstRatio(what, bench, peer string, most float64) goal {
+// flat wants a pick to take the same for every N, within so many times.
+func flat(what, mine string, most float64) goal {
+	return goal{what, fmt.Sprintf("within %v×", most), func(r *results) (string, bool) {
+		var medians []float64
+		for _, n := range pickSizes() {
+			medians = append(medians, r.of("Pick/"+mine+"/"+n, perOp).median())
+		}
+		q := slices.Max(medians) / slices.Min(medians)
+		return fmt.Sprintf("%.2f×", q), q <= most
+	}, named("Pick/"+mine, pickSizes()...)}
+}
+
+// worstRatio wants a pick of mine to take at most so many times what a peer's takes,
+// for every N.
+func worstRatio(what, mine, peer string, most float64) goal {
 	return goal{what, fmt.Sprintf("≤ %v×", most), func(r *results) (string, bool) {
 		var worst figures
 		var at string
 		for _, n := range pickSizes() {
-			q := r.of(bench+"/ours/"+n, perOp).over(r.of(bench+"/"+peer+"/"+n, perOp))
+			q := r.of("Pick/"+mine+"/"+n, perOp).over(r.of("Pick/"+peer+"/"+n, perOp))
 			if !worst.known() || q.median() > worst.median() {
 				worst, at = q, n
 			}
 		}
 		return times(worst) + " at " + at, worst.median() <= most
-	}, slices.Concat(named(bench+"/ours", pickSizes()...), named(bench+"/"+peer, pickSizes()...))}
+	}, slices.Concat(named("Pick/"+mine, pickSizes()...), named("Pick/"+peer, pickSizes()...))}
 }
 
 // within wants at most so much of a unit, in units of 1/scale.

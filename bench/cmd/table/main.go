@@ -27,7 +27,6 @@ type options struct {
 	count     int
 	benchtime time.Duration
 	only      string
-	tags      string
 	out       string
 }
 
@@ -37,7 +36,6 @@ func main() {
 	flag.IntVar(&o.count, "count", 5, "repetitions; each runs every peer once")
 	flag.DurationVar(&o.benchtime, "benchtime", 300*time.Millisecond, "how long each benchmark runs in a repetition")
 	flag.StringVar(&o.only, "bench", ".", "the benchmarks to run, as go test takes them")
-	flag.StringVar(&o.tags, "tags", "", "build tags")
 	flag.StringVar(&o.out, "o", "", "the file to write; default: standard output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -82,9 +80,6 @@ func (o *options) command() string {
 	}
 	if o.only != "." {
 		words = append(words, fmt.Sprintf("-bench '%s'", o.only))
-	}
-	if o.tags != "" {
-		words = append(words, "-tags "+o.tags)
 	}
 	return strings.Join(words, " ")
 }

@@ -23,6 +23,12 @@ const (
 	requestDuration = 2 // times the duration of the others
 )
 
+// The library with its other cursor is a second binary: the rows "ours-pinned".
+const (
+	pinned    = ".pinned"
+	pinnedTag = "graylane_pinned"
+)
+
 // modules are those whose versions the page names.
 var modules = []string{ //nolint:gochecknoglobals // a list that is never changed
 	"google.golang.org/grpc", "github.com/bufbuild/httplb", "github.com/cloudwego/kitex", "github.com/go-kratos/kratos/v2",
@@ -38,7 +44,7 @@ func (o *options) measure(ctx context.Context) (p *page, failed, err error) {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // it is temporary anyway
 	binary := filepath.Join(dir, "bench.test")
-	if err := build(ctx, binary, o.tags); err != nil {
+	if err := errors.Join(build(ctx, binary, ""), build(ctx, binary+pinned, pinnedTag)); err != nil {
 		return nil, nil, err
 	}
 	p = &page{results: newResults(), options: o, date: time.Now().UTC(), goVersion: runtime.Version()}
@@ -72,6 +78,9 @@ func (o *options) repetition(ctx context.Context, r *results, binary string, i i
 		return run(i, o.benchtime, "-test.bench="+o.only)
 	}
 	if err := run(i, o.benchtime, "-test.bench=.", "-test.skip="+wholeRequests); err != nil {
+		return err
+	}
+	if err := r.run(ctx, os.Environ(), binary+pinned, "-test.run=^$", "-test.benchtime="+o.benchtime.String(), short(o.short), "-test.bench=/^ours-pinned"); err != nil {
 		return err
 	}
 	samples := requestSamples

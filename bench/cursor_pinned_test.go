@@ -1,0 +1,6 @@
+//go:build graylane_pinned
+
+package bench
+
+// cursor is how the picker knows its core: by linkname, reported apart.
+const cursor = "-pinned"
