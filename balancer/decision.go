@@ -70,9 +70,13 @@ func (d *Decision) HashBy(key string) {
 }
 
 // Begin notes that a request that was decided so is sent to an endpoint. Done must
-// follow.
-func (d *Decision) Begin(e *Endpoint) {
+// follow. If now is not 0 the request waits for its first byte, and Endpoint.Heard or
+// Endpoint.Unheard must follow too; streams, which may be silent for long, do not.
+func (d *Decision) Begin(e *Endpoint, now int64) {
 	e.inflight.Add(1)
+	if now != 0 {
+		e.begin(now)
+	}
 	if d.given > 0 {
 		d.subset.ring.loads[d.given-1].Add(1)
 		d.subset.total.Add(1)

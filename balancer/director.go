@@ -206,6 +206,9 @@ func (d *Director) Pick(dec *Decision, p Pick) (int, *Endpoint) {
 	if i < 0 {
 		return -1, nil
 	}
+	if p.Now != 0 && !s.endpoints[i].admits(p.Now) {
+		i = s.around(d.rotation, dec, p, i)
+	}
 	return int(s.members[i]), s.endpoints[i]
 }
 

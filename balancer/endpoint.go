@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,7 +19,21 @@ type Endpoint struct {
 	inflight atomic.Int64
 	latency  atomic.Uint64 // the bits of a float64, in ns: see observe; 0: not known
 	sampled  atomic.Int64  // when latency was set
-	_        [64 - 24]byte
+	waiting  atomic.Int64  // requests without a first byte; see health.go
+	heard    atomic.Int64  // when the last first byte came, or the first of those that wait began
+	usual    atomic.Uint64 // the bits of a float64, in ns: the usual time to the first byte
+	until    atomic.Int64  // ejected until then; 0: it is not; what is past: to be tried
+	_        [64 - 56]byte
+
+	tarnished atomic.Bool // it has failed lately: successes count too
+	judging   sync.Mutex  // guards what follows; nothing is called under it
+	changed   int64       // when it was ejected or returned
+	window    int64       // when the first of failures was
+	failures  int         // since then
+	successes int
+	row       int // failures in a row
+	strikes   int // ejections since it was good for long
+	_         [64]byte
 }
 
 const (

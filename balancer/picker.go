@@ -10,8 +10,8 @@ type Skip interface {
 type Pick struct {
 	// Skip is nil if every endpoint will do.
 	Skip Skip
-	// Now is the time in ns, on any clock that only goes forward; only a director
-	// that is Timed reads it.
+	// Now is the time in ns, on any clock that only goes forward and is never 0; 0
+	// where none is at hand: then nobody counts as ejected.
 	Now int64
 }
 
@@ -31,8 +31,9 @@ type subset struct {
 // pick returns the index of a member that is not skipped, -1 if all are. It never
 // blocks, and always ends.
 func (s *subset) pick(r *rotation, dec *Decision, p Pick) int {
-	dec.given = 0
 	switch {
+	case p.Skip == nil && s.least == nil && !dec.hashed: // nearly every pick
+		return s.weighted.owner(r.take(s.cursor))
 	case dec.hashed:
 		i := s.ring.pick(dec.hash, p.Skip, s.total.Load())
 		dec.given = int32(i + 1) //nolint:gosec // a list is far shorter

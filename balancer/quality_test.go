@@ -171,7 +171,7 @@ func TestNoEndpointIsOverloadedByHotKeys(t *testing.T) {
 		_, e := d.Pick(&dec, Pick{})
 		bound := max(freeLoad, int64(math.Ceil(overload*float64(len(queue)+1)/n)))
 		require.LessOrEqual(t, e.InFlight()+1, bound)
-		dec.Begin(e)
+		dec.Begin(e, 0)
 		most = max(most, e.InFlight())
 		queue = append(queue, running{dec, e})
 	}
@@ -274,7 +274,7 @@ func TestPoliciesWithBadInstances(t *testing.T) {
 					failed++
 				}
 				took = append(took, latency)
-				dec.Begin(e)
+				dec.Begin(e, 0)
 				heap.Push(&w.ends, ending{w.now + int64(latency), dec, e, w.now, fails})
 			}
 			slices.Sort(took)

@@ -195,7 +195,7 @@ func oursBounded(tb testing.TB, in []instance) loadedByKey {
 	return func(key string) (int, func()) {
 		dec := o.keyed(tb, key)
 		_, e := o.d.Pick(&dec, balancer.Pick{})
-		dec.Begin(e)
+		dec.Begin(e, 0)
 		return o.at[e.Addr()], func() { dec.Done(e) }
 	}
 }
@@ -212,7 +212,7 @@ func oursHashDone(tb testing.TB, in []instance) keyed {
 	return keyed{pick: func(i int) {
 		if xxhash.Sum64String(hot[i]) != 0 {
 			_, e := o.d.Pick(&decs[i], balancer.Pick{})
-			decs[i].Begin(e)
+			decs[i].Begin(e, 0)
 			decs[i].Done(e)
 		}
 	}}
@@ -225,7 +225,7 @@ func oursLeast(tb testing.TB, in []instance) loaded {
 	o := newOurs(tb, leastDoc, in)
 	return loaded{pick: func() {
 		_, e := o.d.Pick(&o.dec, balancer.Pick{Now: 1})
-		o.dec.Begin(e)
+		o.dec.Begin(e, 0)
 		o.dec.Done(e)
 		e.Observe(time.Millisecond, false, 1)
 	}}
@@ -239,7 +239,7 @@ func oursLeastClock(tb testing.TB, in []instance) loaded {
 	return loaded{pick: func() {
 		start := now()
 		_, e := o.d.Pick(&o.dec, balancer.Pick{Now: start})
-		o.dec.Begin(e)
+		o.dec.Begin(e, 0)
 		o.dec.Done(e)
 		end := now()
 		e.Observe(time.Duration(end-start), false, end)

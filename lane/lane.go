@@ -16,6 +16,10 @@ const (
 	HeaderUserType = "x-user-type"
 )
 
+// HeaderAttempt is on requests that are sent again, and on those that a server makes
+// while it answers such a one: "retry". Who gets it sends nothing again itself.
+const HeaderAttempt = "x-gray-attempt"
+
 // DefaultHeaders returns the names of the headers that a server carries on when
 // nothing else is said.
 func DefaultHeaders() []string {
@@ -38,6 +42,7 @@ type Carrier interface {
 type carried struct {
 	user    string // set by the application; "" if only the header speaks
 	headers []pair
+	retried bool // the request that it is about was sent again, or is about to be
 }
 
 type pair struct{ name, value string }
@@ -71,7 +76,7 @@ func From(ctx context.Context) string {
 func WithUser(ctx context.Context, user string) context.Context {
 	c := carried{user: user}
 	if old := from(ctx); old != nil {
-		c.headers = old.headers
+		c.headers, c.retried = old.headers, old.retried
 	}
 	return context.WithValue(ctx, key{}, &c)
 }
@@ -96,7 +101,7 @@ func WithHeader(ctx context.Context, name, value string) context.Context {
 	name = strings.ToLower(name)
 	c := carried{}
 	if old := from(ctx); old != nil {
-		c.user = old.user
+		c.user, c.retried = old.user, old.retried
 		c.headers = slices.DeleteFunc(slices.Clone(old.headers), func(p pair) bool { return p.name == name })
 	}
 	if sendable(value) && Carriable(name) {
@@ -122,6 +127,22 @@ func (c *carried) header(lower string) string {
 		}
 	}
 	return ""
+}
+
+// WithRetried returns a context whose requests are parts of one that is sent again.
+func WithRetried(ctx context.Context) context.Context {
+	c := carried{retried: true}
+	if old := from(ctx); old != nil {
+		c.user, c.headers = old.user, old.headers
+	}
+	return context.WithValue(ctx, key{}, &c)
+}
+
+// Retried reports whether the context's requests are parts of one that is sent again
+// by a process before this one, which HeaderAttempt said.
+func Retried(ctx context.Context) bool {
+	c := from(ctx)
+	return c != nil && c.retried
 }
 
 // Extract returns a context that carries the named headers of an incoming
@@ -150,6 +171,12 @@ func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 		}
 		c.headers = append(c.headers, pair{name, value})
 	}
+	if len(m.Values(HeaderAttempt)) > 0 {
+		if c == nil {
+			c = &carried{}
+		}
+		c.retried = true
+	}
 	before := from(ctx)
 	if before != nil && before.user != "" {
 		if c == nil {
@@ -170,6 +197,9 @@ func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 // may have come from outside, by a way that does not know lanes.
 func Inject(ctx context.Context, m Carrier) {
 	if c := from(ctx); c != nil {
+		if c.retried {
+			m.Set(HeaderAttempt, "retry")
+		}
 		switch {
 		case c.user == "":
 		case sendable(c.user):
@@ -191,7 +221,7 @@ func Inject(ctx context.Context, m Carrier) {
 // Injects reports whether Inject might have anything to write.
 func Injects(ctx context.Context, m Carrier) bool {
 	c := from(ctx)
-	return c != nil && (c.user != "" || len(c.headers) > 0) ||
+	return c != nil && (c.user != "" || len(c.headers) > 0 || c.retried) ||
 		len(m.Values(HeaderLane)) > 0 || len(m.Values(HeaderBaggage)) > 0
 }
 

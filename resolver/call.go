@@ -25,9 +25,8 @@ type Call struct {
 	endpoint *balancer.Endpoint
 	instance *registry.Instance
 	tried    []*balancer.Endpoint // by former attempts
-	start    time.Time            // zero unless somebody asks for durations
-	observed bool                 // the endpoint wants to know how it went
-	heard    bool                 // the endpoint knows how long it took
+	began    int64                // on the resolver's clock
+	heard    bool                 // it does not wait for its first byte any more
 	answered bool                 // it is no load any more, see Answered
 }
 
@@ -40,6 +39,7 @@ type Call struct {
 // call that is returned serves Call.Again.
 func (v *View) Pick(ctx context.Context, req config.Request, skip balancer.Skip) (Call, error) {
 	c, err := v.pick(ctx, req, skip, -1)
+	v.resolver.budget.count()
 	v.resolver.options.hooks.pick(ctx, &c, err)
 	return c, err
 }
@@ -85,18 +85,13 @@ func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip,
 
 // take picks an instance for the attempt; false if all are skipped.
 func (c *Call) take(skip balancer.Skip) bool {
-	p := balancer.Pick{Skip: skip}
-	timed := c.State.Director.Timed()
-	if timed || c.view.timed {
-		c.start = time.Now()
-		p.Now = c.view.resolver.since(c.start)
-	}
-	i, e := c.State.Director.Pick(&c.Decision, p)
+	c.began = c.view.resolver.now()
+	i, e := c.State.Director.Pick(&c.Decision, balancer.Pick{Skip: skip, Now: c.began})
 	if i < 0 {
 		return false
 	}
-	c.endpoint, c.instance, c.observed = e, c.State.Snapshot.At(i), timed
-	c.Decision.Begin(e)
+	c.endpoint, c.instance = e, c.State.Snapshot.At(i)
+	c.Decision.Begin(e, c.began)
 	return true
 }
 
@@ -121,6 +116,15 @@ func (c *Call) Next(ctx context.Context, skip balancer.Skip) (Call, error) {
 	return n, err
 }
 
+// limit returns the document's limits of requests to the call's target.
+func (c *Call) limit() (config.Limit, bool) {
+	if c.State == nil || c.State.Rules == nil {
+		return config.Limit{}, false
+	}
+	l, ok := c.State.Rules.Limits[c.Decision.Target]
+	return l, ok
+}
+
 // others skips what was tried, and what the caller skips.
 type others struct {
 	tried []*balancer.Endpoint
@@ -131,12 +135,42 @@ func (o others) Skip(e *balancer.Endpoint) bool {
 	return slices.Contains(o.tried, e) || o.skip != nil && o.skip.Skip(e)
 }
 
+// Streaming says that the attempt is of a stream, which may be silent for long: that
+// speaks against nobody.
+func (c *Call) Streaming() {
+	if !c.heard {
+		c.heard = true
+		c.endpoint.Unheard()
+	}
+}
+
 // Began says that the attempt's answer has begun, with the status of o. What comes
 // after that, the length of a body or a slow reader of it, says nothing about the
 // instance. Calling it is not required.
 func (c *Call) Began(o Outcome) {
-	if c.observed && !c.heard {
-		c.observe(&o)
+	if !c.heard {
+		c.hear(&o, o.verdict(c.Protocol()), c.view.resolver.now())
+	}
+}
+
+// hear tells the endpoint how long the first byte took. A quick failure is none.
+func (c *Call) hear(o *Outcome, v balancer.Verdict, now int64) {
+	took := time.Duration(now - c.began)
+	c.heard = true
+	switch {
+	case v == balancer.Good:
+		c.endpoint.Heard(took, now)
+	case o.Err == nil:
+		c.endpoint.Heard(0, now)
+	default:
+		c.endpoint.Unheard()
+	}
+	if c.State.Director.Timed() {
+		if v == balancer.Nothing {
+			c.endpoint.ObserveAtLeast(took, now)
+		} else {
+			c.endpoint.Observe(took, v != balancer.Good, now)
+		}
 	}
 }
 
@@ -144,8 +178,9 @@ func (c *Call) Began(o Outcome) {
 // or a connection that was upgraded. From now on it is no load of its instance. Done
 // must follow all the same.
 func (c *Call) Answered() {
+	c.Streaming()
 	if !c.answered {
-		c.answered, c.heard = true, true
+		c.answered = true
 		c.Decision.Done(c.endpoint)
 	}
 }
@@ -156,22 +191,17 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 	if !c.answered {
 		c.Decision.Done(c.endpoint)
 	}
-	if c.observed && (!c.heard || o.failed(c.Protocol())) {
-		c.observe(&o)
+	now, v := c.view.resolver.now(), o.verdict(c.Protocol())
+	if !c.heard {
+		c.hear(&o, v, now)
+	} else if v > balancer.Good && c.State.Director.Timed() {
+		c.endpoint.Observe(time.Duration(now-c.began), true, now)
 	}
-	c.view.resolver.options.hooks.done(ctx, c, o)
-}
-
-// observe tells the endpoint how it went.
-func (c *Call) observe(o *Outcome) {
-	c.heard = true
-	now := time.Now()
-	took, at := now.Sub(c.start), c.view.resolver.since(now)
-	if o.givenUp() {
-		c.endpoint.ObserveAtLeast(took, at)
-		return
+	took := time.Duration(now - c.began)
+	if change := c.Decision.Judge(c.endpoint, v, took, now); change != balancer.NoChange {
+		c.view.resolver.options.hooks.health(c, change, &o)
 	}
-	c.endpoint.Observe(took, o.failed(c.Protocol()), at)
+	c.view.resolver.options.hooks.done(ctx, c, o, took)
 }
 
 // Protocol returns the protocol of the view: "http", "grpc", or "" for all. It

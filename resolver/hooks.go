@@ -3,8 +3,11 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"time"
 
+	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -19,9 +22,58 @@ type Hooks struct {
 	OnPick func(ctx context.Context, c Call, err error)
 	// OnDone: an attempt has ended.
 	OnDone func(ctx context.Context, c Call, o Outcome, took time.Duration)
+	// OnEvent: the resolver has protected requests, or has stopped doing so. What
+	// events there are says Kind.
+	OnEvent func(e Event)
 	// OnError: something went wrong that no request is told about: a document was
 	// refused or is gone, a watch ended.
 	OnError func(s registry.Service, err error)
+}
+
+// Kind is the kind of an Event.
+type Kind uint8
+
+// The kinds of events.
+const (
+	// InstanceEjected: picks pass over an instance for a while; Event.Err is the failure
+	// that did it.
+	InstanceEjected Kind = iota + 1
+	// InstanceReturned: an ejected instance has answered.
+	InstanceReturned
+	// TargetWithdrawn: the guard has withdrawn a target; its requests go to the default.
+	TargetWithdrawn
+	// TargetReturned: a withdrawn target has answered.
+	TargetReturned
+	// ListHeld: a list that is empty, or has lost many at once, is not believed yet.
+	ListHeld
+	// ListSettled: the instances that were held are back, or have proved to be gone.
+	ListSettled
+	// FromCache: a service is served from the disk cache, until the registry answers.
+	FromCache
+)
+
+// String returns "instance ejected", "list held" and so on.
+func (k Kind) String() string {
+	names := [...]string{
+		"", "instance ejected", "instance returned", "target withdrawn", "target returned",
+		"list held", "list settled", "served from the cache",
+	}
+	if int(k) >= len(names) {
+		return ""
+	}
+	return names[k]
+}
+
+// Event is something that has protected requests, or the end of it.
+type Event struct {
+	Kind    Kind
+	Service registry.Service
+	// Target is the target's name, Addr the instance's "ip:port", where there is one.
+	Target, Addr string
+	// Instances is how many are held, or are from the cache.
+	Instances int
+	// Err is why, nil if the kind says it.
+	Err error
 }
 
 // Outcome is how an attempt ended.
@@ -34,17 +86,38 @@ type Outcome struct {
 	Version string
 }
 
-// failed reports whether the attempt failed for a reason that speaks against its
-// instance: no answer, or one that says that the server is not able to. An
-// application's NotFound is an answer, and a caller that left is no failure.
-func (o *Outcome) failed(protocol string) bool {
+// verdict is what the attempt's end says about its instance. An application's NotFound
+// is an answer, and a caller that left says nothing.
+func (o *Outcome) verdict(protocol string) balancer.Verdict {
+	bad := false
+	switch {
+	case o.givenUp():
+		return balancer.Nothing
+	case o.Err != nil:
+		if op := (*net.OpError)(nil); errors.As(o.Err, &op) && op.Op == "dial" {
+			return balancer.Unreachable
+		}
+		bad = true
+	case protocol == "grpc":
+		bad = o.Status == 4 || o.Status == 14 // DeadlineExceeded, Unavailable
+	default:
+		bad = o.Status >= 502 && o.Status <= 504
+	}
+	if bad {
+		return balancer.Bad
+	}
+	return balancer.Good
+}
+
+// reason says what was wrong.
+func (o *Outcome) reason(protocol string) error {
 	switch {
 	case o.Err != nil:
-		return !o.givenUp()
+		return o.Err
 	case protocol == "grpc":
-		return o.Status == 4 || o.Status == 14 // DeadlineExceeded, Unavailable
+		return fmt.Errorf("grpc code %d", o.Status)
 	}
-	return o.Status >= 502 && o.Status <= 504
+	return fmt.Errorf("http status %d", o.Status)
 }
 
 // givenUp reports whether the attempt ended before anything was known about its
@@ -72,27 +145,29 @@ func (h hooks) pick(ctx context.Context, c *Call, err error) {
 	}
 }
 
-func (h hooks) done(ctx context.Context, c *Call, o Outcome) {
-	var took time.Duration
+func (h hooks) done(ctx context.Context, c *Call, o Outcome, took time.Duration) {
 	for i := range h {
-		if h[i].OnDone == nil {
-			continue
+		if h[i].OnDone != nil {
+			h[i].OnDone(ctx, *c, o, took)
 		}
-		if took == 0 {
-			took = time.Since(c.start)
-		}
-		h[i].OnDone(ctx, *c, o, took)
 	}
 }
 
-// timed reports whether somebody wants to know how long attempts take.
-func (h hooks) timed() bool {
+func (h hooks) event(e Event) {
 	for i := range h {
-		if h[i].OnDone != nil {
-			return true
+		if h[i].OnEvent != nil {
+			h[i].OnEvent(e)
 		}
 	}
-	return false
+}
+
+// health tells of an instance that was ejected by an attempt, or has returned with it.
+func (h hooks) health(c *Call, change balancer.Change, o *Outcome) {
+	e := Event{Kind: InstanceReturned, Service: c.Service(), Addr: c.Addr()}
+	if change == balancer.Ejected {
+		e.Kind, e.Err = InstanceEjected, o.reason(c.Protocol())
+	}
+	h.event(e)
 }
 
 func (h hooks) err(s registry.Service, err error) {

@@ -177,7 +177,7 @@ func speaking(protocol string, in []registry.Instance) []registry.Instance {
 // build puts a state of what is known now in force.
 func (k *keeper) build() {
 	o := k.view.resolver.options.balancer
-	o.Now = k.view.resolver.since(time.Now())
+	o.Now = k.view.resolver.now()
 	d := balancer.Build(k.rules, k.global, k.snapshot, o, k.director())
 	k.growth = nil
 	if d.Ramping() {

@@ -18,6 +18,7 @@ type options struct {
 	defaults registry.Service
 	hooks    hooks
 	balancer balancer.Options
+	retries  int
 }
 
 // WithNamespace sets the namespace of services; the default is
@@ -59,13 +60,20 @@ func WithSlowStart(d time.Duration) Option {
 	return func(o *options) { o.balancer.SlowStart = d }
 }
 
+// WithRetries sets how often a request may be sent again, to another instance, where
+// the document's `limits` do not say it; default DefaultRetries, 0 disables, at most
+// MaxRetries. See Call.Retry.
+func WithRetries(n int) Option {
+	return func(o *options) { o.retries = n }
+}
+
 // WithCaller sets the labels of this process, which rules ask for as caller.*.
 func WithCaller(labels map[string]string) Option {
 	return func(o *options) { o.balancer.Caller = maps.Clone(labels) }
 }
 
 func newOptions(w registry.Watcher, opts []Option) (options, error) {
-	o := options{balancer: balancer.Options{SlowStart: DefaultSlowStart}}
+	o := options{balancer: balancer.Options{SlowStart: DefaultSlowStart}, retries: DefaultRetries}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -79,6 +87,9 @@ func newOptions(w registry.Watcher, opts []Option) (options, error) {
 	}
 	if o.balancer.SlowStart < 0 {
 		errs = append(errs, fmt.Errorf("resolver: WithSlowStart: %s is negative", o.balancer.SlowStart))
+	}
+	if o.retries < 0 || o.retries > MaxRetries {
+		errs = append(errs, fmt.Errorf("resolver: WithRetries: %d is not from 0 to %d", o.retries, MaxRetries))
 	}
 	return o, errors.Join(errs...)
 }

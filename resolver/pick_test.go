@@ -3,6 +3,8 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"net"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
@@ -113,23 +116,25 @@ func TestFailuresAreThoseOfTheInstance(t *testing.T) {
 	for _, c := range []struct {
 		protocol string
 		outcome  Outcome
-		failed   bool
+		verdict  balancer.Verdict
 	}{
-		{"http", Outcome{Status: 200}, false},
-		{"http", Outcome{Status: 404}, false},
-		{"http", Outcome{Status: 500}, false},
-		{"http", Outcome{Status: 502}, true},
-		{"http", Outcome{Status: 503}, true},
-		{"http", Outcome{Status: 504}, true},
-		{"http", Outcome{Err: context.DeadlineExceeded}, true},
-		{"http", Outcome{Err: fmt.Errorf("gone: %w", context.Canceled)}, false},
-		{"grpc", Outcome{Err: fmt.Errorf("lost: %w", ErrUnsent)}, false},
-		{"grpc", Outcome{Status: 5}, false},
-		{"grpc", Outcome{Status: 14}, true},
-		{"grpc", Outcome{Status: 4}, true},
-		{"grpc", Outcome{Status: 503}, false},
+		{"http", Outcome{Status: 200}, balancer.Good},
+		{"http", Outcome{Status: 404}, balancer.Good},
+		{"http", Outcome{Status: 500}, balancer.Good},
+		{"http", Outcome{Status: 502}, balancer.Bad},
+		{"http", Outcome{Status: 503}, balancer.Bad},
+		{"http", Outcome{Status: 504}, balancer.Bad},
+		{"http", Outcome{Err: context.DeadlineExceeded}, balancer.Bad},
+		{"http", Outcome{Err: fmt.Errorf("gone: %w", context.Canceled)}, balancer.Nothing},
+		{"grpc", Outcome{Err: fmt.Errorf("lost: %w", ErrUnsent)}, balancer.Nothing},
+		{"http", Outcome{Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, balancer.Unreachable},
+		{"http", Outcome{Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, balancer.Bad},
+		{"grpc", Outcome{Status: 5}, balancer.Good},
+		{"grpc", Outcome{Status: 14}, balancer.Bad},
+		{"grpc", Outcome{Status: 4}, balancer.Bad},
+		{"grpc", Outcome{Status: 503}, balancer.Good},
 	} {
-		assert.Equal(t, c.failed, c.outcome.failed(c.protocol), "%+v", c)
+		assert.Equal(t, c.verdict, c.outcome.verdict(c.protocol), "%+v", c)
 	}
 }
 

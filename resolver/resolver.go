@@ -20,6 +20,7 @@ type Resolver struct {
 	source  config.Source // nil: no documents
 	options options
 	begin   time.Time // of the clock that balancers go by
+	budget  *budget   // of all views
 
 	ctx    context.Context //nolint:containedctx // the life of all views, ended by Close
 	cancel context.CancelCauseFunc
@@ -52,7 +53,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Resolver{
-		watcher: w, source: src, options: o, begin: time.Now(),
+		watcher: w, source: src, options: o, begin: time.Now(), budget: newBudget(),
 		ctx: ctx, cancel: cancel,
 		views: map[viewKey]*View{}, complaints: map[string]string{}, mixed: map[registry.Service]int{},
 	}, nil
@@ -66,8 +67,8 @@ func (r *Resolver) Service(name string) registry.Service {
 	return s
 }
 
-// since returns a time on the clock that balancers go by: in ns, and never 0.
-func (r *Resolver) since(t time.Time) int64 { return int64(t.Sub(r.begin)) + 1 }
+// now returns the time on the clock that balancers go by: in ns, and never 0.
+func (r *Resolver) now() int64 { return int64(time.Since(r.begin)) + 1 }
 
 // View returns the live view of a service. The first call starts the watch;
 // views of one service and protocol are shared, and each call needs one

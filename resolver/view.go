@@ -38,7 +38,6 @@ func (s *State) Known() bool { return s.known }
 type View struct {
 	resolver *Resolver
 	key      viewKey
-	timed    bool
 	ctx      context.Context //nolint:containedctx // the view's life
 	cancel   context.CancelCauseFunc
 	refs     int // guarded by Resolver.mu
@@ -50,7 +49,7 @@ type View struct {
 func newView(r *Resolver, key viewKey) *View {
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	v := &View{
-		resolver: r, key: key, timed: r.options.hooks.timed(),
+		resolver: r, key: key,
 		ctx: ctx, cancel: cancel,
 		live: newLive[State](),
 	}
