@@ -15,9 +15,11 @@ import (
 // request is in flight until that body has ended. It is one allocation for all
 // that an attempt needs.
 type attempt struct {
-	out  http.Request
-	url  url.URL // out.URL
-	call resolver.Call
+	out    http.Request
+	url    url.URL // out.URL
+	call   resolver.Call
+	kept   *kept  // the body that is sent, if it can be had once only
+	cancel func() // ends what the attempt has begun, if its time is limited
 
 	status  int
 	version string
@@ -28,7 +30,7 @@ type attempt struct {
 // roundTrip sends the attempt to its instance; req is the caller's request.
 func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	a.url.Host = a.call.Addr()
-	resp, err := base.RoundTrip(&a.out)
+	resp, err := a.send(base)
 	if err != nil {
 		a.end(err)
 		// Not wrapped: url.Error.Timeout looks no deeper.
@@ -59,6 +61,14 @@ func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Re
 	return resp, nil
 }
 
+// send sends the attempt within its limit.
+func (a *attempt) send(base http.RoundTripper) (*http.Response, error) {
+	if d := a.call.Timeout(); d > 0 {
+		return a.limited(base, d)
+	}
+	return base.RoundTrip(&a.out)
+}
+
 // Read reads the answer.
 func (a *attempt) Read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
@@ -84,6 +94,9 @@ func (a *attempt) end(err error) {
 		err = nil
 	}
 	a.call.Done(a.out.Context(), resolver.Outcome{Err: err, Status: a.status, Version: a.version})
+	if a.cancel != nil {
+		a.cancel()
+	}
 }
 
 // upgraded is the body of an answer that became a two-way stream.

@@ -46,10 +46,16 @@ const (
 // services that never had an instance it keeps a hundred: their names may come
 // from callers.
 //
-// A request with an error has reached the instance or not, as with net/http: a
-// Transport does not retry on another instance. On the same instance net/http
-// repeats a request whose connection was lost before the answer, if nothing of
-// it was sent, or it is idempotent, and its body can be had again (GetBody).
+// A request that did not reach its instance, or failed and is idempotent, is sent to
+// another instance of the same version (resolver.Call.Retry), if its body can be had
+// again (GetBody). It is idempotent if its method is GET, HEAD, OPTIONS, TRACE, PUT or
+// DELETE, if it has the header Idempotency-Key or X-Idempotency-Key, or if its context
+// says so (resolver.WithIdempotent); it failed if it got no answer, or one with the
+// status 502, 503 or 504. net/http itself repeats a request, on the same instance, whose
+// connection was lost before the answer.
+//
+// The document's `limits` bound the time that each of these attempts waits for the
+// head of its answer, and their number.
 type Transport struct {
 	resolver *resolver.Resolver
 	plain    *http.Transport // for http
@@ -97,11 +103,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, refused(req, err)
 	}
 	a := newAttempt(req)
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		a.kept = &kept{body: req.Body}
+		a.out.Body = a.kept
+	}
 	s, err := t.pick(req.URL.Host, a)
 	if err != nil {
 		return nil, refused(req, err)
 	}
-	return a.roundTrip(t.carrier(s, a), req)
+	for {
+		resp, err := a.roundTrip(t.carrier(s, a), req)
+		next := a.retry(req, resp, err)
+		if next == nil {
+			if a.kept != nil {
+				a.kept.release()
+			}
+			return resp, err
+		}
+		a = next
+	}
 }
 
 // pick picks an instance of the named service for an attempt.

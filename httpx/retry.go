@@ -1,0 +1,151 @@
+package httpx
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
+)
+
+// retry returns the next attempt at a request whose attempt a ended so; nil if the
+// caller gets what came of a. Otherwise the answer of a is closed.
+func (a *attempt) retry(req *http.Request, resp *http.Response, err error) *attempt {
+	if err == nil && (a.status < http.StatusBadGateway || a.status > http.StatusGatewayTimeout) {
+		return nil
+	}
+	ctx := req.Context()
+	if a.kept != nil && !a.kept.whole() || !a.call.Retry(ctx, resolver.Outcome{Err: err, Status: a.status}, idempotent(req)) {
+		return nil
+	}
+	next := newAttempt(req)
+	next.kept = a.kept
+	if req.GetBody != nil {
+		if next.out.Body, err = req.GetBody(); err != nil {
+			return nil
+		}
+	}
+	if next.call, err = a.call.Next(ctx, nil); err != nil {
+		return nil
+	}
+	if a.kept != nil {
+		next.out.Body = a.kept.reopened()
+	}
+	if resp != nil {
+		_ = resp.Body.Close() // nobody reads it
+	}
+	next.out.Header = next.out.Header.Clone()
+	if next.out.Header == nil {
+		next.out.Header = http.Header{}
+	}
+	header(next.out.Header).Set(lane.HeaderAttempt, "retry")
+	return next
+}
+
+// idempotent reports whether a request may be carried out twice (RFC 9110, section
+// 9.2.2); the headers are those that net/http goes by.
+func idempotent(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	_, key := req.Header["Idempotency-Key"]
+	_, other := req.Header["X-Idempotency-Key"]
+	return key || other || resolver.Idempotent(req.Context())
+}
+
+// kept is the body of a request that cannot be had again. It is closed only when it is
+// known that no other attempt needs it, so that one whose connection was refused, which
+// has read nothing, does not use it up.
+type kept struct {
+	body io.ReadCloser
+
+	mu     sync.Mutex // guards what follows; the body is not read under it
+	read   bool       // something was asked for
+	closed bool       // by the last attempt
+	last   bool       // no attempt follows
+}
+
+// Read implements io.Reader.
+func (k *kept) Read(p []byte) (int, error) {
+	k.mu.Lock()
+	k.read = true
+	k.mu.Unlock()
+	return k.body.Read(p)
+}
+
+// Close implements io.Closer.
+func (k *kept) Close() error {
+	k.mu.Lock()
+	k.closed = true
+	now := k.read || k.last
+	k.mu.Unlock()
+	if now {
+		return k.body.Close()
+	}
+	return nil
+}
+
+// whole reports whether another attempt can have the body.
+func (k *kept) whole() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.closed && !k.read
+}
+
+// reopened returns the body for another attempt.
+func (k *kept) reopened() *kept {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = false
+	return k
+}
+
+// release says that no attempt follows.
+func (k *kept) release() {
+	k.mu.Lock()
+	k.last = true
+	now := k.closed && !k.read
+	k.mu.Unlock()
+	if now {
+		_ = k.body.Close() // nothing was read of it
+	}
+}
+
+// timeout is the error of an attempt that the document's `limits` ended.
+type timeout struct{ after time.Duration }
+
+// Error implements error.
+func (t *timeout) Error() string {
+	return "httpx: no answer within " + t.after.String() + ", the limit of the rule document"
+}
+
+// Timeout implements net.Error, as url.Error asks for.
+func (*timeout) Timeout() bool { return true }
+
+// Temporary implements net.Error.
+func (*timeout) Temporary() bool { return true }
+
+// Is makes it a context.DeadlineExceeded.
+func (*timeout) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // Is compares
+
+// limited sends the attempt, and ends it if the head of its answer takes longer than
+// d. What it has begun ends with the attempt.
+func (a *attempt) limited(base http.RoundTripper, d time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(a.out.Context())
+	late := &timeout{d}
+	timer := time.AfterFunc(d, func() { cancel(late) })
+	a.out = *a.out.WithContext(ctx)
+	a.cancel = func() { cancel(nil) }
+	resp, err := base.RoundTrip(&a.out)
+	if timer.Stop() || context.Cause(ctx) != error(late) { //nolint:errorlint // this very one
+		return resp, err
+	}
+	if err == nil {
+		_ = resp.Body.Close() // it came too late
+	}
+	return nil, late
+}
