@@ -73,6 +73,7 @@ func Build(rules *config.Rules, global *config.Global, snap *registry.Snapshot, 
 	b.lanes(global)
 	b.targets(name)
 	b.standard(name, all)
+	b.guards()
 	b.arms()
 	b.cursors()
 	b.d.timed, b.d.hashes = b.policy == config.Least, b.policy == config.Hash
@@ -218,9 +219,9 @@ func (b *builder) standard(name string, all bool) {
 	if all {
 		in = baseline
 		m := b.d.which(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) })
-		b.d.standard = target{"", b.subset("default", m)}
+		b.d.standard = target{subset: b.subset("default", m)}
 	} else {
-		b.d.standard = target{name, b.d.targets[name]}
+		b.d.standard = target{name: name, subset: b.d.targets[name]}
 	}
 	if b.d.standard.subset != nil {
 		return
@@ -228,6 +229,34 @@ func (b *builder) standard(name string, all bool) {
 	b.d.panicked = b.subset("panic", b.d.which(func(i *registry.Instance) bool { return b.d.open(i) && in(i) }))
 	if b.d.panicked == nil && b.d.rules != nil && b.d.rules.DegradeAny {
 		b.d.anybody = b.subset("any", b.d.which(func(i *registry.Instance) bool { return b.d.usable(i) && baseline(i) }))
+	}
+}
+
+// guards gives each target but the default its guard: that of the previous director,
+// with all that it has counted, if the document says the same.
+func (b *builder) guards() {
+	if b.d.rules == nil || b.d.rules.Guard == nil {
+		return
+	}
+	b.d.guards = map[string]*guard{}
+	same := b.prev != nil && b.prev.guards != nil && *b.prev.rules.Guard == *b.d.rules.Guard
+	add := func(name string) {
+		if name == b.d.standard.name || b.d.guards[name] != nil {
+			return
+		}
+		if same && b.prev.guards[name] != nil {
+			b.d.guards[name] = b.prev.guards[name]
+			return
+		}
+		b.d.guards[name] = newGuard(*b.d.rules.Guard)
+	}
+	for name := range b.d.targets {
+		add(name)
+	}
+	for i := range b.d.matcher.rules {
+		for _, arm := range b.d.matcher.rules[i].To {
+			add(arm.Target)
+		}
 	}
 }
 
@@ -346,7 +375,8 @@ func (b *builder) cursors() {
 }
 
 // inheritEndpoints returns the endpoints of a snapshot's instances: those that
-// prev has, by ID, and new ones for the rest. Both lists are sorted by ID.
+// prev has, by ID, and new ones for the rest. A process that was started again at the
+// same address is a new one: what the old one did says nothing about it. Both lists are sorted by ID.
 func inheritEndpoints(snap *registry.Snapshot, o Options, prev *Director) []*Endpoint {
 	var old []*Endpoint
 	since := int64(0)
@@ -361,11 +391,12 @@ func inheritEndpoints(snap *registry.Snapshot, o Options, prev *Director) []*End
 		for len(old) > 0 && old[0].id < in.ID {
 			old = old[1:]
 		}
-		if len(old) > 0 && old[0].id == in.ID && old[0].addr == in.Addr {
+		boot := in.Metadata[registry.KeyBoot]
+		if len(old) > 0 && old[0].id == in.ID && old[0].addr == in.Addr && old[0].boot == boot {
 			out[i] = old[0]
 			continue
 		}
-		out[i] = &Endpoint{id: in.ID, addr: in.Addr, since: since}
+		out[i] = &Endpoint{id: in.ID, addr: in.Addr, boot: boot, since: since}
 	}
 	return out
 }

@@ -19,6 +19,7 @@ type Director struct {
 
 	lanes    map[string]laneSubset // those that are declared or have somebody usable
 	targets  map[string]*subset    // usable instances by target; without declared targets, by version
+	guards   map[string]*guard     // of the targets but the default; nil: nothing is guarded
 	standard target                // the default
 	panicked *subset               // the default whatever its health; nil unless it has nobody usable
 	anybody  *subset               // of `degrade: any`; nil unless the default has nobody at all
@@ -38,6 +39,7 @@ type Director struct {
 type target struct {
 	name   string
 	subset *subset // nil: nobody is usable
+	guard  *guard  // nil: it is never withdrawn
 }
 
 type laneSubset struct {
@@ -48,18 +50,19 @@ type laneSubset struct {
 
 // Decide decides about a request. The error is a *Error.
 func (d *Director) Decide(req config.Request) (Decision, error) {
-	return d.DecideAt(req, -1)
+	return d.DecideAt(req, -1, 0)
 }
 
 // DecideAt is Decide with the slot of a split that is not sticky given by the
 // caller; -1 draws it. It serves requests that are decided again, which keep their
-// slot, and explanations, which must not move a walk.
-func (d *Director) DecideAt(req config.Request, slot int) (dec Decision, err error) {
+// slot, and explanations, which must not move a walk. Now is the time, on the clock of
+// Pick.Now, for the guard; 0: as if nothing were withdrawn.
+func (d *Director) DecideAt(req config.Request, slot int, now int64) (dec Decision, err error) {
 	dec.Slot = -1
 	// 1. Lanes and rules are off.
 	if d.off {
 		dec.Via = ViaOff
-		err = d.settle(&dec, req, &d.standard, false)
+		err = d.settle(&dec, req, &d.standard, false, now)
 		return dec, err
 	}
 	// 2. The request's lane.
@@ -79,51 +82,51 @@ func (d *Director) DecideAt(req config.Request, slot int) (dec Decision, err err
 	case d.rules == nil:
 		if name, ok := d.asked.Value(req, d.caller); ok {
 			dec.Via = ViaRule
-			err = d.named(&dec, req, name, false)
+			err = d.named(&dec, req, name, false, now)
 			return dec, err
 		}
 	case len(d.matcher.rules) > 0:
 		l := config.NewLookup(req, d.caller)
 		if i := d.matcher.match(&l); i >= 0 {
-			err = d.follow(&dec, req, &l, i, slot)
+			err = d.follow(&dec, req, &l, i, slot, now)
 			return dec, err
 		}
 	}
 	// 4. The default.
-	err = d.settle(&dec, req, &d.standard, false)
+	err = d.settle(&dec, req, &d.standard, false, now)
 	return dec, err
 }
 
 // follow chooses the target that rule i names.
-func (d *Director) follow(dec *Decision, req config.Request, l *config.Lookup, i, slot int) error {
+func (d *Director) follow(dec *Decision, req config.Request, l *config.Lookup, i, slot int, now int64) error {
 	rule := &d.matcher.rules[i]
 	dec.Via, dec.Rule = ViaRule, rule.Name
 	switch {
 	case rule.By != nil:
 		name, _ := l.Value(rule.By)
-		return d.named(dec, req, name, rule.Strict)
+		return d.named(dec, req, name, rule.Strict, now)
 	case !rule.Split:
-		return d.settle(dec, req, &d.arms[i][0], rule.Strict)
+		return d.settle(dec, req, &d.arms[i][0], rule.Strict, now)
 	}
 	if dec.Slot = d.matcher.slot(i, l, slot); dec.Slot >= 0 {
 		if arm := rule.Arm(dec.Slot); arm >= 0 {
-			return d.settle(dec, req, &d.arms[i][arm], rule.Strict)
+			return d.settle(dec, req, &d.arms[i][arm], rule.Strict, now)
 		}
 	}
-	return d.settle(dec, req, &d.standard, false)
+	return d.settle(dec, req, &d.standard, false, now)
 }
 
 // named goes on with a target that the request named itself.
-func (d *Director) named(dec *Decision, req config.Request, name string, strict bool) error {
+func (d *Director) named(dec *Decision, req config.Request, name string, strict bool, now int64) error {
 	if d.knows(name) {
 		t := d.target(name)
-		return d.settle(dec, req, &t, strict)
+		return d.settle(dec, req, &t, strict, now)
 	}
 	if strict {
 		return d.refuse(dec, ErrUnknownTarget)
 	}
 	dec.Fallback = FallbackDefault
-	return d.settle(dec, req, &d.standard, false)
+	return d.settle(dec, req, &d.standard, false, now)
 }
 
 // knows reports whether name can be a target: declared, or, where nothing is
@@ -141,13 +144,14 @@ func (d *Director) target(name string) target {
 	if name == d.standard.name {
 		return d.standard
 	}
-	return target{name, d.targets[name]}
+	return target{name, d.targets[name], d.guards[name]}
 }
 
-// settle finds the candidates of a target that is decided.
-func (d *Director) settle(dec *Decision, req config.Request, t *target, strict bool) error {
+// settle finds the candidates of a target that is decided. One that the guard has
+// withdrawn counts as having nobody usable, unless the rule is strict.
+func (d *Director) settle(dec *Decision, req config.Request, t *target, strict bool, now int64) error {
 	dec.Target = t.name
-	if t.subset != nil {
+	if t.subset != nil && (t.guard == nil || strict || now == 0 || t.guard.admits(now)) {
 		d.hand(dec, req, t.subset)
 		return nil
 	}
@@ -210,6 +214,25 @@ func (d *Director) Pick(dec *Decision, p Pick) (int, *Endpoint) {
 		i = s.around(d.rotation, dec, p, i)
 	}
 	return int(s.members[i]), s.endpoints[i]
+}
+
+// Count tells the guard of a decision's target, if it has one, how a request ended at
+// now that began at the now of DecideAt, and returns what that has changed: Ejected if
+// the target is withdrawn. Requests of lanes and of the default are nobody's.
+func (d *Director) Count(dec *Decision, v Verdict, began, now int64) Change {
+	if d.guards == nil || v == Nothing || dec.Via != ViaRule || dec.Fallback != NoFallback {
+		return NoChange
+	}
+	if g := d.guards[dec.Target]; g != nil {
+		return g.done(v != Good, began, now)
+	}
+	return NoChange
+}
+
+// Withdrawn reports whether the guard keeps requests from a target now.
+func (d *Director) Withdrawn(target string, now int64) bool {
+	g := d.guards[target]
+	return g != nil && g.withdrawn(now)
 }
 
 // Hashes reports whether instances are picked by the hash of a key, so that

@@ -115,7 +115,7 @@ func TestDecideFollowsTheRules(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := d.DecideAt(c.req, c.slot)
+			got, err := d.DecideAt(c.req, c.slot, 0)
 			require.ErrorIs(t, err, c.err)
 			assert.Equal(t, c.candidates, candidates(got))
 			got.subset = nil

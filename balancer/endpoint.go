@@ -12,7 +12,8 @@ import (
 // metadata or order keeps it. Its methods may be called concurrently.
 type Endpoint struct {
 	id, addr string
-	since    int64 // when it appeared, on the clock of Options.Now; 0: it was there from the first list on
+	boot     string // tells processes at the same address apart
+	since    int64  // when it appeared, on the clock of Options.Now; 0: it was there from the first list on
 	_        [64]byte
 
 	// What follows is written by every request, on lines that hold nothing else.

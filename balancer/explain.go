@@ -43,7 +43,7 @@ type Step struct {
 // stands for the drawn one, and without it 0 does.
 func (d *Director) Explain(req config.Request, slot int) Explanation {
 	var e Explanation
-	e.Decision, e.Err = d.DecideAt(req, max(0, slot))
+	e.Decision, e.Err = d.DecideAt(req, max(0, slot), 0)
 	if e.Decision.Via != ViaOff {
 		e.Lane = d.explainLane(req.Lane(), e.Decision.Via)
 		if e.Decision.Via != ViaLane {

@@ -138,7 +138,7 @@ func TestVectors(t *testing.T) {
 				slot = *req.Slot
 			}
 			d := Build(r, g, snap, Options{Caller: req.Caller}, nil)
-			got, err := d.DecideAt(req, slot)
+			got, err := d.DecideAt(req, slot, 0)
 			decisions++
 			agrees(t, d.Explain(req, slot), got, err)
 			if !assert.Equal(t, want, answer(got, err), "%s, request %d\n%s", v.Name, i, lines.Text()) {

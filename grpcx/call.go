@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	gbalancer "google.golang.org/grpc/balancer"
@@ -30,6 +31,11 @@ type cell struct {
 	skip    skip          // of the current pick
 	call    resolver.Call // the newest attempt
 	made    bool          // an attempt was made: its decision stands
+	stream  bool
+
+	// end ends the attempt; nil for streams. Timer does so when its time is over.
+	end   context.CancelCauseFunc
+	timer *time.Timer
 
 	view *resolver.View // of the newest pick, nil before the first
 	err  error          // why that pick found nothing
@@ -45,6 +51,12 @@ func (c *cell) begin(call resolver.Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.call, c.running = call, true
+	if c.stream {
+		c.call.Streaming()
+	} else if d := c.call.Timeout(); d > 0 {
+		end := c.end
+		c.timer = time.AfterFunc(d, func() { end(&timeout{d}) })
+	}
 }
 
 // answered notes that a stream's answer has begun. gRPC makes no other attempt then.
@@ -83,6 +95,9 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = false
+	if c.timer != nil {
+		c.timer.Stop()
+	}
 	if info.Err == nil && !info.BytesSent {
 		// gRPC picks anew, and nothing was decided for good.
 		c.call.Done(ctx, resolver.Outcome{Err: errUnsent})
@@ -90,6 +105,11 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 	}
 	c.made = true
 	o := resolver.Outcome{Err: info.Err}
+	if late := (*timeout)(nil); info.Err != nil && errors.As(context.Cause(ctx), &late) {
+		o.Err = late
+		c.call.Done(ctx, o)
+		return
+	}
 	if status.Code(info.Err) == codes.Canceled && !info.BytesReceived {
 		o.Err = fmt.Errorf("%w: %w", context.Canceled, info.Err) // errors.Is knows no codes
 	}
@@ -134,13 +154,20 @@ func unaryClient(ctx context.Context, method string, req, reply any, cc *grpc.Cl
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	ctx, c := newCell(ctx, method)
-	return c.explain(ctx, invoke(ctx, method, req, reply, cc, opts...))
+	for {
+		err := c.attempt(ctx, func(ctx context.Context) error { return invoke(ctx, method, req, reply, cc, opts...) })
+		if err == nil || !c.retry(ctx, err) {
+			return c.explain(ctx, err)
+		}
+		ctx = c.again(ctx)
+	}
 }
 
 func streamClient(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
 	open grpc.Streamer, opts ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
 	ctx, c := newCell(ctx, method)
+	c.stream = true
 	s, err := open(ctx, desc, cc, method, opts...)
 	if err != nil {
 		return nil, c.explain(ctx, err)

@@ -58,15 +58,16 @@ func (c *Call) Again(ctx context.Context, req config.Request, skip balancer.Skip
 
 // pick decides, with a slot drawn before (-1: none), and picks.
 func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip, slot int) (Call, error) {
-	c := Call{view: v, State: v.live.value.Load(), Attempt: 1, Decision: balancer.Decision{Slot: slot}}
+	c := Call{view: v, State: v.live.value.Load(), Attempt: 1, began: v.resolver.now(), Decision: balancer.Decision{Slot: slot}}
 	if c.State == nil {
 		var err error
 		if c.State, err = v.await(ctx); err != nil {
 			return c, err
 		}
+		c.began = v.resolver.now()
 	}
 	var err error
-	if c.Decision, err = c.State.Director.DecideAt(req, slot); err != nil {
+	if c.Decision, err = c.State.Director.DecideAt(req, slot, c.began); err != nil {
 		if !c.State.known && errors.Is(err, balancer.ErrNoInstance) {
 			err = fmt.Errorf("%w: %s has never had an instance", ErrUnknownService, v.key.service)
 		}
@@ -85,7 +86,6 @@ func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip,
 
 // take picks an instance for the attempt; false if all are skipped.
 func (c *Call) take(skip balancer.Skip) bool {
-	c.began = c.view.resolver.now()
 	i, e := c.State.Director.Pick(&c.Decision, balancer.Pick{Skip: skip, Now: c.began})
 	if i < 0 {
 		return false
@@ -105,7 +105,7 @@ func (c *Call) skipped() error {
 // must be done.
 func (c *Call) Next(ctx context.Context, skip balancer.Skip) (Call, error) {
 	n := Call{
-		Decision: c.Decision, State: c.State, Attempt: c.Attempt + 1, view: c.view,
+		Decision: c.Decision, State: c.State, Attempt: c.Attempt + 1, view: c.view, began: c.view.resolver.now(),
 		tried: append(slices.Clip(c.tried), c.endpoint),
 	}
 	var err error
@@ -200,6 +200,9 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 	took := time.Duration(now - c.began)
 	if change := c.Decision.Judge(c.endpoint, v, took, now); change != balancer.NoChange {
 		c.view.resolver.options.hooks.health(c, change, &o)
+	}
+	if change := c.State.Director.Count(&c.Decision, v, c.began, now); change != balancer.NoChange {
+		c.view.resolver.options.hooks.guard(c, change, &o)
 	}
 	c.view.resolver.options.hooks.done(ctx, c, o, took)
 }

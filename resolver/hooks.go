@@ -109,6 +109,15 @@ func (o *Outcome) verdict(protocol string) balancer.Verdict {
 	return balancer.Good
 }
 
+// guard tells of a target that the guard has withdrawn or given back.
+func (h hooks) guard(c *Call, change balancer.Change, o *Outcome) {
+	e := Event{Kind: TargetReturned, Service: c.Service(), Target: c.Decision.Target}
+	if change == balancer.Ejected {
+		e.Kind, e.Err = TargetWithdrawn, o.reason(c.Protocol())
+	}
+	h.event(e)
+}
+
 // reason says what was wrong.
 func (o *Outcome) reason(protocol string) error {
 	switch {

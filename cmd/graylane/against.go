@@ -53,8 +53,8 @@ func (e *explainer) compare() error {
 }
 
 func (c *comparison) add(r *request, before, after *directors) {
-	old, oldErr := before.of(r).DecideAt(r, r.slot)
-	next, nextErr := after.of(r).DecideAt(r, r.slot)
+	old, oldErr := before.of(r).DecideAt(r, r.slot, 0)
+	next, nextErr := after.of(r).DecideAt(r, r.slot, 0)
 	key := [2]string{before.where(&old, oldErr), after.where(&next, nextErr)}
 	m := c.moves[key]
 	if m == nil {

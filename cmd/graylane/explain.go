@@ -237,7 +237,7 @@ type answer struct {
 }
 
 func answerOf(r *request, d *balancer.Director) answer {
-	dec, err := d.DecideAt(r, r.slot)
+	dec, err := d.DecideAt(r, r.slot, 0)
 	return answer{
 		ID: r.wire.ID, Via: dec.Via.String(), Rule: dec.Rule, Slot: dec.Slot, Target: dec.Target,
 		Fallback: dec.Fallback.String(), Skipped: append([]string{}, dec.Skipped()...),

@@ -71,7 +71,7 @@ func (l *library) decide(req *Request) (a Answer) {
 			a.Error = fmt.Sprintf("panic: %v", p)
 		}
 	}()
-	d, err := l.director.DecideAt(newAsked(req), req.Slot)
+	d, err := l.director.DecideAt(newAsked(req), req.Slot, 0)
 	a = Answer{
 		Via: d.Via.String(), Rule: d.Rule, Slot: d.Slot, Target: d.Target, Fallback: d.Fallback.String(),
 		Skipped: append([]string{}, d.Skipped()...), Candidates: []string{}, Error: errorWord(err),

@@ -1,0 +1,59 @@
+package grpcx
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
+)
+
+// timeout is why an attempt ended that the document's `limits` allow no more time.
+type timeout struct{ after time.Duration }
+
+// Error implements error.
+func (t *timeout) Error() string {
+	return "no answer within " + t.after.String() + ", the limit of the rule document"
+}
+
+// GRPCStatus makes it a DeadlineExceeded.
+func (t *timeout) GRPCStatus() *status.Status { return status.New(codes.DeadlineExceeded, t.Error()) }
+
+// attempt makes an attempt of a unary call. gRPC itself may make further ones within it.
+func (c *cell) attempt(ctx context.Context, invoke func(context.Context) error) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	c.end = end
+	err := invoke(ctx)
+	if late := (*timeout)(nil); err != nil && errors.As(context.Cause(ctx), &late) {
+		return late.GRPCStatus().Err()
+	}
+	return err
+}
+
+// retry reports whether a unary call that failed is made again, by resolver.Call.Retry:
+// it failed with Unavailable, or in the time that `limits` gives an attempt, and its
+// context is marked as idempotent. What was not sent, gRPC has sent again by itself.
+func (c *cell) retry(ctx context.Context, err error) bool {
+	code := status.Code(err)
+	if !c.made || c.err != nil || code != codes.Unavailable && code != codes.DeadlineExceeded {
+		return false
+	}
+	return c.call.Retry(ctx, resolver.Outcome{Err: err}, resolver.Idempotent(ctx))
+}
+
+// again returns the context of an attempt that is not the first.
+func (c *cell) again(ctx context.Context) context.Context {
+	md := maps.Clone(c.request.md)
+	if md == nil {
+		md = metadata.MD{}
+	}
+	md[lane.HeaderAttempt] = []string{"retry"}
+	return metadata.NewOutgoingContext(ctx, md)
+}
