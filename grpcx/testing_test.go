@@ -47,6 +47,7 @@ type provider struct {
 	addr, version string
 	calls, opened atomic.Int64
 	fail          atomic.Uint32 // the code that every call is answered with
+	hangs         atomic.Bool   // every call, until its caller leaves
 
 	mu   sync.Mutex
 	seen metadata.MD // of the newest call
@@ -76,6 +77,9 @@ func (p *provider) Say(ctx context.Context, req *hello.HelloRequest) (*hello.Hel
 	p.seen, _ = metadata.FromIncomingContext(ctx)
 	p.lane = lane.From(ctx)
 	p.mu.Unlock()
+	if p.hangs.Load() {
+		<-ctx.Done()
+	}
 	if code := codes.Code(p.fail.Load()); code != codes.OK {
 		return nil, status.Error(code, "as the test wants")
 	}

@@ -1,0 +1,101 @@
+package grpcx_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/graylane/graylane/internal/hello"
+	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/resolver"
+)
+
+// pair is a world of two instances of v2, of which the first is to fail, and one of
+// v1.
+func pair(t *testing.T, rules string) (bad, good *provider, c hello.HelloClient) {
+	t.Helper()
+	w := newWorld(t, rules)
+	v1 := newProvider(t, "v1")
+	bad, good = newProvider(t, "v2"), newProvider(t, "v2")
+	w.register(v1, bad, good)
+	_, c = w.dial(t)
+	warm(t, c, v1, bad, good)
+	calls := v1.calls.Load()
+	t.Cleanup(func() { assert.Equal(t, calls, v1.calls.Load(), "another version is never asked") })
+	bad.calls.Store(0)
+	return bad, good, c
+}
+
+func TestAnIdempotentCallGoesToAnotherInstance(t *testing.T) {
+	bad, good, c := pair(t, byHeader)
+	bad.fail.Store(uint32(codes.Unavailable))
+	say := func(ctx context.Context) error {
+		_, err := c.Say(ctx, &hello.HelloRequest{})
+		return err
+	}
+	failed := 0
+	for range 4 { // five failures would eject it
+		if err := say(calling(t, "v2")); err != nil {
+			require.Equal(t, codes.Unavailable, status.Code(err))
+			failed++
+		}
+	}
+	require.Positive(t, failed)
+	assert.Equal(t, int64(failed), bad.calls.Load(), "it may have been carried out: who does not say that this is harmless gets the error")
+	assert.Empty(t, good.header(lane.HeaderAttempt))
+	marked, again := resolver.WithIdempotent(calling(t, "v2")), 0
+	for range 4 {
+		require.NoError(t, say(marked))
+		again += len(good.header(lane.HeaderAttempt))
+	}
+	assert.Equal(t, int64(failed+again), bad.calls.Load(), "what is sent again says so")
+	require.Positive(t, again)
+}
+
+func TestAnAnswerIsNotAskedForAgain(t *testing.T) {
+	bad, _, c := pair(t, byHeader)
+	bad.fail.Store(uint32(codes.NotFound))
+	failed := 0
+	for range 40 {
+		if _, err := c.Say(resolver.WithIdempotent(calling(t, "v2")), &hello.HelloRequest{}); err != nil {
+			require.Equal(t, codes.NotFound, status.Code(err))
+			failed++
+		}
+	}
+	assert.InDelta(t, 20, failed, 2, "and it ejects nobody")
+}
+
+func TestPartsOfARetryAreNotSentAgain(t *testing.T) {
+	bad, _, c := pair(t, byHeader)
+	bad.fail.Store(uint32(codes.Unavailable))
+	failed := 0
+	for range 4 {
+		if _, err := c.Say(lane.WithRetried(resolver.WithIdempotent(calling(t, "v2"))), &hello.HelloRequest{}); err != nil {
+			failed++
+		}
+	}
+	assert.Equal(t, int64(failed), bad.calls.Load())
+	assert.Positive(t, failed)
+}
+
+func TestTheDocumentLimitsAttempts(t *testing.T) {
+	bad, _, c := pair(t, byHeader+"limits: {v2: {timeout: 50ms, retries: 1}}\n")
+	bad.hangs.Store(true)
+	failed := 0
+	for range 2 {
+		if _, err := c.Say(calling(t, "v2"), &hello.HelloRequest{}); err != nil {
+			failed++
+			require.Equal(t, codes.DeadlineExceeded, status.Code(err))
+			require.ErrorContains(t, err, "no answer within 50ms, the limit of the rule document")
+		}
+	}
+	assert.LessOrEqual(t, failed, 2)
+	for range 2 {
+		_, err := c.Say(resolver.WithIdempotent(calling(t, "v2")), &hello.HelloRequest{})
+		require.NoError(t, err)
+	}
+}
