@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
@@ -19,26 +20,63 @@ type document[T any] struct {
 	accepted *T
 	md5      string // of accepted
 	refused  string // md5 of the version refused last
+
+	// earlier is the last good version of a process before this one, from the cache:
+	// what stays in force if the first version that this process sees is refused, or
+	// gone.
+	earlier    *T
+	earlierMD5 string
+	recalled   bool // the cache knows, if only that there was none
 }
 
 // watch calls fn with the version in force (nil: none was ever accepted) when the
-// source has answered, and after each change, until ctx ends. It calls fn with nil
-// if the source can never answer. All calls come from one goroutine.
+// source has answered, and after each change, until ctx ends. If the source is away it
+// calls fn with the version of an earlier process before that; if it can never answer,
+// with nil. It makes one call at a time.
 func (d *document[T]) watch(ctx context.Context, fn func(*T)) {
-	answered := false
-	err := d.resolver.source.Watch(ctx, d.id, func(doc config.Doc) {
-		if changed := d.take(doc); changed || !answered {
+	d.recall()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var mu sync.Mutex // guards answered, and calls of fn
+	answered, known := false, make(chan struct{})
+	answer := func(v *T, changed bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !answered {
 			answered = true
-			fn(d.accepted)
+			close(known)
+		} else if !changed {
+			return
 		}
+		fn(v)
+	}
+	if earlier := d.earlier; d.recalled {
+		wg.Go(func() {
+			if !away(ctx, d.resolver.source, known) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if !answered {
+				fn(earlier)
+			}
+		})
+	}
+	err := d.resolver.source.Watch(ctx, d.id, func(doc config.Doc) {
+		changed := d.take(doc)
+		answer(d.accepted, changed)
 	})
 	if ctx.Err() != nil {
 		return
 	}
 	d.report(fmt.Errorf("resolver: the watch of %s ended: %w", d.id, err))
-	if !answered {
+	mu.Lock()
+	never := !answered
+	mu.Unlock()
+	if never {
 		d.report(fmt.Errorf("%w: %s", ErrNoDocument, d.id))
-		fn(nil)
+		d.fallBack()
+		answer(d.accepted, true)
 	}
 }
 
@@ -47,10 +85,14 @@ func (d *document[T]) watch(ctx context.Context, fn func(*T)) {
 func (d *document[T]) take(doc config.Doc) bool {
 	switch {
 	case doc.State == config.Absent:
+		fell := d.fallBack()
 		if d.accepted != nil && d.resolver.complain(d.id, "gone") {
 			d.report(fmt.Errorf("%w: %s", ErrDocumentGone, d.id))
 		}
-		return false
+		if d.accepted == nil {
+			d.save(config.Doc{})
+		}
+		return fell
 	case d.accepted != nil && doc.MD5 == d.md5:
 		d.refused = ""
 		d.resolver.complain(d.id, "")
@@ -61,13 +103,31 @@ func (d *document[T]) take(doc config.Doc) bool {
 	parsed, problems := d.parse(doc.Content)
 	if parsed == nil {
 		d.refused = doc.MD5
+		fell := d.fallBack()
 		if d.resolver.complain(d.id, doc.MD5) {
-			d.report(&RefusedError{DataID: d.id, MD5: doc.MD5, Problems: problems})
+			d.report(&RefusedError{DataID: d.id, MD5: doc.MD5, Problems: problems, LastGood: d.md5})
 		}
-		return false
+		return fell
 	}
 	d.accepted, d.md5, d.refused = parsed, doc.MD5, ""
 	d.resolver.complain(d.id, "")
+	d.save(doc)
+	return true
+}
+
+func (d *document[T]) save(doc config.Doc) {
+	if err := d.resolver.cached.saveDocument(d.id, doc); err != nil {
+		d.report(err)
+	}
+}
+
+// fallBack puts the version of an earlier process in force if this one has none, and
+// reports whether it did.
+func (d *document[T]) fallBack() bool {
+	if d.accepted != nil || d.earlier == nil {
+		return false
+	}
+	d.accepted, d.md5 = d.earlier, d.earlierMD5
 	return true
 }
 

@@ -19,6 +19,8 @@ var (
 	ErrUnsent = errors.New("resolver: not sent")
 	// ErrClosed: the resolver or the view was closed.
 	ErrClosed = errors.New("resolver: closed")
+	// ErrCache: the disk cache does not work. Nothing else depends on it.
+	ErrCache = errors.New("resolver: the cache of lists and documents does not work")
 	// ErrTooManyServices: MaxServices views are open.
 	ErrTooManyServices = errors.New("resolver: too many services")
 	// ErrDocumentGone: a document that was in force was deleted or emptied. It
@@ -35,16 +37,22 @@ var (
 	ErrNoDocument = errors.New("resolver: no answer about the document, going on without it")
 )
 
-// RefusedError says that a document was refused; the last good one stays in
-// force.
+// RefusedError says that a document was refused; the last good one, if this process
+// knows one, stays in force.
 type RefusedError struct {
 	DataID   string
 	MD5      string
 	Problems config.Problems
+	// LastGood is the md5 of the version in force, "" for none: then requests are
+	// served as if there were no document.
+	LastGood string
 }
 
 // Error has a line for each problem.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("resolver: document %s (md5 %s) is refused, the last good one stays in force:\n%v",
-		e.DataID, e.MD5, e.Problems.Err())
+	then := "the last good one stays in force"
+	if e.LastGood == "" {
+		then = "this process has no last good one and goes on without a document"
+	}
+	return fmt.Sprintf("resolver: document %s (md5 %s) is refused, %s:\n%v", e.DataID, e.MD5, then, e.Problems.Err())
 }

@@ -23,12 +23,13 @@ const growthSteps = 20
 // keeper keeps one view current. All of its fields belong to the goroutine of run.
 type keeper struct {
 	view    *View
-	lists   *mailbox[registry.Update]
+	lists   *mailbox[listed]
 	docs    *mailbox[*config.Rules]
 	globals *live[global]
 
 	snapshot *registry.Snapshot // nil before the first list
 	known    bool
+	cached   bool             // the list is from the cache
 	rules    *config.Rules    // in force
 	global   *config.Global   // in force
 	waiting  map[string]bool  // documents that nothing is known about yet, by data ID
@@ -41,7 +42,7 @@ type keeper struct {
 func newKeeper(v *View, globals *live[global]) *keeper {
 	k := &keeper{
 		view:  v,
-		lists: newMailbox[registry.Update](), docs: newMailbox[*config.Rules](), globals: globals,
+		lists: newMailbox[listed](), docs: newMailbox[*config.Rules](), globals: globals,
 		waiting: map[string]bool{},
 	}
 	if v.resolver.source != nil {
@@ -58,7 +59,7 @@ func (k *keeper) run() {
 	// A view that ended serves nobody: Pick finds no state and says why.
 	defer k.view.live.value.Store(nil)
 	defer k.mix(false)
-	wg.Go(func() { k.watchLists(ctx) })
+	wg.Go(func() { newLists(k.view, k.lists.put).run(ctx) })
 	if k.view.resolver.source != nil {
 		wg.Go(func() { k.watchRules(ctx) })
 	}
@@ -71,8 +72,8 @@ func (k *keeper) run() {
 		case <-ctx.Done():
 			return
 		case <-k.lists.full:
-			if u := k.lists.take(); u != nil {
-				changed = k.list(u)
+			if l := k.lists.take(); l != nil {
+				changed = k.list(l)
 			}
 			if patience == nil && len(k.waiting) > 0 {
 				patience = time.After(rulesWait)
@@ -104,20 +105,6 @@ func (k *keeper) run() {
 	}
 }
 
-func (k *keeper) watchLists(ctx context.Context) {
-	err := k.view.resolver.watcher.Watch(ctx, k.view.key.service, k.lists.put)
-	if ctx.Err() != nil {
-		return
-	}
-	err = fmt.Errorf("resolver: the watch of %s ended: %w", k.view.key.service, err)
-	k.report(err)
-	// A view that is serving goes on with what it has; one that never got anything
-	// fails its requests at once.
-	if k.view.live.value.Load() == nil {
-		k.view.cancel(err)
-	}
-}
-
 func (k *keeper) watchRules(ctx context.Context) {
 	service := k.view.key.service
 	d := document[config.Rules]{
@@ -145,14 +132,15 @@ func (k *keeper) dataID() string { return config.ServiceDocID(k.view.key.service
 func (k *keeper) report(err error) { k.view.resolver.options.hooks.err(k.view.key.service, err) }
 
 // list takes a list and reports whether it differs from the one before.
-func (k *keeper) list(u *registry.Update) bool {
-	news := !k.known && len(u.Instances) > 0
-	k.known = k.known || news
+func (k *keeper) list(l *listed) bool {
+	news := !k.known && len(l.instances) > 0 || k.cached != l.cached
+	k.known = k.known || len(l.instances) > 0
+	k.cached = l.cached
 	revision := uint64(1)
 	if k.snapshot != nil {
 		revision = k.snapshot.Revision() + 1
 	}
-	snap := registry.NewSnapshot(k.view.key.service, revision, speaking(k.view.key.protocol, u.Instances))
+	snap := registry.NewSnapshot(k.view.key.service, revision, speaking(k.view.key.protocol, l.instances))
 	if k.snapshot != nil && k.snapshot.SameInstances(snap) {
 		return news
 	}
@@ -183,7 +171,7 @@ func (k *keeper) build() {
 	if d.Ramping() {
 		k.growth = time.After(max(o.SlowStart/growthSteps, time.Millisecond))
 	}
-	k.state = &State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: d, known: k.known}
+	k.state = &State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: d, Cached: k.cached, known: k.known}
 	k.view.live.publish(k.state)
 }
 

@@ -19,6 +19,7 @@ type options struct {
 	hooks    hooks
 	balancer balancer.Options
 	retries  int
+	cache    Cache // nil: none
 }
 
 // WithNamespace sets the namespace of services; the default is

@@ -21,6 +21,7 @@ type Resolver struct {
 	options options
 	begin   time.Time // of the clock that balancers go by
 	budget  *budget   // of all views
+	cached  cached
 
 	ctx    context.Context //nolint:containedctx // the life of all views, ended by Close
 	cancel context.CancelCauseFunc
@@ -53,7 +54,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Resolver{
-		watcher: w, source: src, options: o, begin: time.Now(), budget: newBudget(),
+		watcher: w, source: src, options: o, begin: time.Now(), budget: newBudget(), cached: cached{cache: o.cache},
 		ctx: ctx, cancel: cancel,
 		views: map[viewKey]*View{}, complaints: map[string]string{}, mixed: map[registry.Service]int{},
 	}, nil

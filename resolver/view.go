@@ -19,6 +19,9 @@ type State struct {
 	Rules    *config.Rules
 	Global   *config.Global
 	Director *balancer.Director
+	// Cached says that the list is one of an earlier process, from the cache: the
+	// registry has not answered yet.
+	Cached bool
 
 	known bool // the service has had an instance, of any protocol
 }
