@@ -192,12 +192,15 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 		c.Decision.Done(c.endpoint)
 	}
 	now, v := c.view.resolver.now(), o.verdict(c.Protocol())
+	took := time.Duration(now - c.began)
+	if v > balancer.Good && c.overslept(ctx, took) {
+		v = balancer.Nothing
+	}
 	if !c.heard {
 		c.hear(&o, v, now)
 	} else if v > balancer.Good && c.State.Director.Timed() {
-		c.endpoint.Observe(time.Duration(now-c.began), true, now)
+		c.endpoint.Observe(took, true, now)
 	}
-	took := time.Duration(now - c.began)
 	if change := c.Decision.Judge(c.endpoint, v, took, now); change != balancer.NoChange {
 		c.view.resolver.options.hooks.health(c, change, &o)
 	}
@@ -205,6 +208,20 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 		c.view.resolver.options.hooks.guard(c, change, &o)
 	}
 	c.view.resolver.options.hooks.done(ctx, c, o, took)
+}
+
+// oversleep is how long after its time an attempt ends that this process has slept
+// through: it was stopped, or starved. That is more than a busy one is late.
+const oversleep = 100 * time.Millisecond
+
+// overslept reports whether the attempt ends so long after its time was up that the
+// reason is this process, and its failure says nothing about the instance.
+func (c *Call) overslept(ctx context.Context, took time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Since(end) > oversleep {
+		return true
+	}
+	limit := c.Timeout()
+	return limit > 0 && !c.heard && took > limit+oversleep
 }
 
 // Protocol returns the protocol of the view: "http", "grpc", or "" for all. It

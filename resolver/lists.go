@@ -24,9 +24,13 @@ type lists struct {
 
 	answers  *mailbox[registry.Update]
 	earlier  *mailbox[registry.Update] // the cache's
-	evidence *mailbox[struct{}]        // something was found out about those that are held
 	answered chan struct{}             // closed with the first answer
+	gone     chan string               // IDs of held instances that have proved to be gone
+	probes   sync.WaitGroup
 
+	hold    *hold
+	prober  *prober          // nil while nothing is held
+	expiry  <-chan time.Time // when something that is held is over
 	last    *listed
 	unsaved <-chan time.Time // when the last list is to be saved
 }
@@ -35,6 +39,7 @@ func newLists(v *View, out func(listed)) *lists {
 	return &lists{
 		view: v, out: out,
 		answers: newMailbox[registry.Update](), earlier: newMailbox[registry.Update](), answered: make(chan struct{}),
+		gone: make(chan string), hold: newHold(v.resolver.options.hold),
 	}
 }
 
@@ -42,6 +47,7 @@ func newLists(v *View, out func(listed)) *lists {
 func (l *lists) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer l.probes.Wait()
 	if u := l.view.resolver.cached.list(l.view.key.service); u != nil {
 		wg.Go(func() {
 			if away(ctx, l.view.resolver.watcher, l.answered) {
@@ -59,12 +65,23 @@ func (l *lists) run(ctx context.Context) {
 			return
 		case <-l.answers.full:
 			if u := l.answers.take(); u != nil {
-				l.answer(u)
+				if l.last == nil || l.last.cached {
+					close(l.answered)
+				}
+				l.list(ctx, u.Instances, false)
 			}
 		case <-l.earlier.full:
 			if u := l.earlier.take(); u != nil && l.last == nil {
-				l.view.resolver.options.hooks.event(Event{Kind: FromCache, Service: l.view.key.service, Instances: len(u.Instances)})
-				l.tell(listed{u.Instances, true})
+				l.event(FromCache, len(u.Instances))
+				l.list(ctx, u.Instances, true)
+			}
+		case id := <-l.gone:
+			if l.hold.gone(id) {
+				l.changed(ctx, false)
+			}
+		case <-l.expiry:
+			if l.hold.expire(l.view.resolver.now()) {
+				l.changed(ctx, false)
 			}
 		case <-l.unsaved:
 			l.save()
@@ -72,20 +89,42 @@ func (l *lists) run(ctx context.Context) {
 	}
 }
 
-// answer takes what the registry says.
-func (l *lists) answer(u *registry.Update) {
-	if l.last == nil || l.last.cached {
-		close(l.answered)
-	}
-	l.tell(listed{u.Instances, false})
-	if l.unsaved == nil && l.view.resolver.options.cache != nil {
+// list takes a list.
+func (l *lists) list(ctx context.Context, in []registry.Instance, cached bool) {
+	_, began := l.hold.list(in, l.view.resolver.now())
+	l.last = &listed{cached: cached}
+	l.changed(ctx, began)
+}
+
+// changed hands on the list to use, and looks after those of it that are held.
+func (l *lists) changed(ctx context.Context, began bool) {
+	l.last = &listed{l.hold.effective(), l.last.cached}
+	l.out(*l.last)
+	if l.unsaved == nil && !l.last.cached && l.view.resolver.options.cache != nil {
 		l.unsaved = time.After(saveAfter)
+	}
+	held := l.hold.held()
+	if began {
+		l.event(ListHeld, len(held))
+		l.prober = newProber(l.view.resolver.options.dial, l.gone)
+		p := l.prober
+		l.probes.Go(func() { p.run(ctx) })
+	}
+	if l.prober != nil {
+		l.prober.watch(held)
+	}
+	l.expiry = nil
+	if len(held) > 0 {
+		l.expiry = time.After(time.Duration(l.hold.deadline() - l.view.resolver.now()))
+	}
+	if l.hold.settled() {
+		l.prober = nil
+		l.event(ListSettled, 0)
 	}
 }
 
-func (l *lists) tell(now listed) {
-	l.last = &now
-	l.out(now)
+func (l *lists) event(k Kind, instances int) {
+	l.view.resolver.options.hooks.event(Event{Kind: k, Service: l.view.key.service, Instances: instances})
 }
 
 func (l *lists) save() {

@@ -19,7 +19,9 @@ type options struct {
 	hooks    hooks
 	balancer balancer.Options
 	retries  int
-	cache    Cache // nil: none
+	cache    Cache         // nil: none
+	hold     time.Duration // 0: every list is obeyed
+	dial     dialFunc      // of probes
 }
 
 // WithNamespace sets the namespace of services; the default is
@@ -54,6 +56,9 @@ func WithPolicy(p config.Policy) Option {
 // DefaultSlowStart is how long a new instance's weight takes to grow.
 const DefaultSlowStart = 10 * time.Second
 
+// DefaultHold is for how long instances are held, see WithHold.
+const DefaultHold = holdLimit
+
 // WithSlowStart sets how long the weight of an instance that has just appeared takes
 // to grow from a tenth to the whole; default DefaultSlowStart, 0 disables. Those of
 // the first list, and of as long a time after it, have their weight at once.
@@ -68,13 +73,23 @@ func WithRetries(n int) Option {
 	return func(o *options) { o.retries = n }
 }
 
+// WithHold sets for how long instances are held, at most, that an empty list, or one
+// that has lost more than 30 percent and more than one instance, does not have any more;
+// default DefaultHold, 0 disables. A registry that was restarted, or whose nodes lose
+// sight of each other, sends such lists too. Those held stay in use until they are listed
+// again, or a connection to them is refused: a service that was really stopped is gone
+// within a second or two.
+func WithHold(d time.Duration) Option {
+	return func(o *options) { o.hold = d }
+}
+
 // WithCaller sets the labels of this process, which rules ask for as caller.*.
 func WithCaller(labels map[string]string) Option {
 	return func(o *options) { o.balancer.Caller = maps.Clone(labels) }
 }
 
 func newOptions(w registry.Watcher, opts []Option) (options, error) {
-	o := options{balancer: balancer.Options{SlowStart: DefaultSlowStart}, retries: DefaultRetries}
+	o := options{balancer: balancer.Options{SlowStart: DefaultSlowStart}, retries: DefaultRetries, hold: DefaultHold}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -88,6 +103,9 @@ func newOptions(w registry.Watcher, opts []Option) (options, error) {
 	}
 	if o.balancer.SlowStart < 0 {
 		errs = append(errs, fmt.Errorf("resolver: WithSlowStart: %s is negative", o.balancer.SlowStart))
+	}
+	if o.hold < 0 {
+		errs = append(errs, fmt.Errorf("resolver: WithHold: %s is negative", o.hold))
 	}
 	if o.retries < 0 || o.retries > MaxRetries {
 		errs = append(errs, fmt.Errorf("resolver: WithRetries: %d is not from 0 to %d", o.retries, MaxRetries))

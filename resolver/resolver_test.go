@@ -115,6 +115,7 @@ func (l *errorLog) all() []error {
 
 func open(t *testing.T, w registry.Watcher, src config.Source, opts ...Option) (*Resolver, *View) {
 	t.Helper()
+	opts = append([]Option{WithHold(0)}, opts...) // lists are obeyed at once, and nothing is dialed
 	r, err := New(w, src, opts...)
 	require.NoError(t, err)
 	v, err := r.View(order, "")

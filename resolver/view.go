@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
@@ -80,6 +81,24 @@ func (v *View) State() *State { return v.live.value.Load() }
 // Err returns why the view has ended: it was closed, or can never work. It is nil
 // while the view lives.
 func (v *View) Err() error { return context.Cause(v.ctx) }
+
+// Synced returns when the registry last confirmed the list of the service, and when the
+// source of documents last confirmed its rules, also if nothing had changed; the zero
+// time if neither has yet, or cannot tell. What is older than some 12 s is stale: Nacos
+// does not answer.
+func (v *View) Synced() (list, rules time.Time) {
+	if w, ok := v.resolver.watcher.(interface {
+		Synced(s registry.Service) (time.Time, bool)
+	}); ok {
+		list, _ = w.Synced(v.key.service)
+	}
+	if s, ok := v.resolver.source.(interface {
+		Synced(dataID string) (time.Time, bool)
+	}); ok {
+		rules, _ = s.Synced(config.ServiceDocID(v.key.service.Name))
+	}
+	return list, rules
+}
 
 // Ready waits until there is a state. When ctx ends first it returns ErrNotReady
 // with the reason.

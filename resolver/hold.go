@@ -1,0 +1,187 @@
+package resolver
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/graylane/graylane/registry"
+)
+
+const (
+	// holdLimit is the longest that an instance is held, unless an option says else.
+	holdLimit = 60 * time.Second
+	// holdWindow is how long losses are added up: a list that shrinks bit by bit
+	// within it is judged as if it had lost them all at once.
+	holdWindow = 10 * time.Second
+	// holdShare is the share of the instances, in percent, that may leave on the
+	// registry's word alone; one may always leave that is not the last.
+	holdShare = 30
+)
+
+// hold is where a list of the registry is a claim, and not an order. A list that is
+// empty, or has lost more than holdShare percent and more than one instance, is
+// as likely the fault of the registry as it is true. What it lacks stays in use as it was
+// last listed, so that the load stays spread as it was, until it is listed again,
+// has proved to be gone, or has been missing for the limit.
+//
+// What the list has is never doubted: an instance in it is as the list says. And
+// a loss that was obeyed stays obeyed: an address may long belong to somebody else.
+//
+// Times are in nanoseconds of any one clock. A hold belongs to one goroutine.
+type hold struct {
+	limit   int64                        // 0: every list is obeyed
+	last    []registry.Instance          // the registry's list, as it came
+	listed  map[string]registry.Instance // the same by ID
+	missing map[string]absent            // held; none of them is listed
+	left    []int64                      // when losses were obeyed within the window and nobody came instead, oldest first
+	holding bool                         // began, and settled did not say yet that it ended
+}
+
+// absent is an instance that is held, as it was last listed.
+type absent struct {
+	instance registry.Instance
+	until    int64
+}
+
+// newHold returns a hold that keeps an instance for at most limit; 0 turns it off.
+func newHold(limit time.Duration) *hold {
+	return &hold{limit: int64(limit), missing: map[string]absent{}}
+}
+
+// list takes a list of the registry, which belongs to the hold from now on, and
+// returns the list to use. Began is true when nothing was held before and
+// something is now.
+func (h *hold) list(list []registry.Instance, now int64) (use []registry.Instance, began bool) {
+	h.last = list
+	if h.limit <= 0 {
+		return list, false
+	}
+	h.expire(now)
+	before := h.listed
+	believed := len(before) + len(h.missing)
+	h.listed = byID(list)
+	came := h.welcome(before, now)
+	lost := 0
+	for id := range before {
+		if _, ok := h.listed[id]; !ok {
+			lost++
+		}
+	}
+	if h.isClaim(lost, believed) {
+		for id, in := range before {
+			if _, ok := h.listed[id]; !ok {
+				h.missing[id] = absent{instance: in, until: now + h.limit}
+			}
+		}
+	} else {
+		for range lost - came {
+			h.left = append(h.left, now)
+		}
+	}
+	began = !h.holding && len(h.missing) > 0
+	h.holding = h.holding || began
+	return h.effective(), began
+}
+
+// welcome ends the hold of those that are listed again. Each instance that is new
+// strikes out a loss, since a rolling restart onto new addresses loses nothing;
+// welcome returns how many came beyond that.
+func (h *hold) welcome(before map[string]registry.Instance, now int64) (came int) {
+	for id := range h.listed {
+		_, held := h.missing[id]
+		_, known := before[id]
+		delete(h.missing, id)
+		if !held && !known {
+			came++
+		}
+	}
+	for len(h.left) > 0 && now-h.left[0] >= int64(holdWindow) {
+		h.left = h.left[1:]
+	}
+	struck := min(came, len(h.left))
+	h.left = h.left[:len(h.left)-struck]
+	return came - struck
+}
+
+// isClaim judges a list that lacks lost of the listed ones, where believed were in
+// use before it. Those that are still held count as lost too: a registry that is
+// doubted is not believed the next loss.
+func (h *hold) isClaim(lost, believed int) bool {
+	if len(h.listed) == 0 {
+		return true
+	}
+	lost += len(h.missing) + len(h.left)
+	return lost > 1 && lost*100 > (believed+len(h.left))*holdShare
+}
+
+// gone takes the proof that nobody listens at the address of an instance, and
+// reports whether that ended its hold. Of an instance that is not held it is none:
+// what is listed is up to the balancer.
+func (h *hold) gone(id string) bool {
+	_, held := h.missing[id]
+	delete(h.missing, id)
+	return held
+}
+
+// expire drops those that have been missing for the limit, and reports whether
+// there were any.
+func (h *hold) expire(now int64) bool {
+	before := len(h.missing)
+	for id, a := range h.missing {
+		if now >= a.until {
+			delete(h.missing, id)
+		}
+	}
+	return len(h.missing) < before
+}
+
+// deadline returns when expire has something to drop, 0 if nothing is held.
+func (h *hold) deadline() int64 {
+	first := int64(0)
+	for _, a := range h.missing {
+		if first == 0 || a.until < first {
+			first = a.until
+		}
+	}
+	return first
+}
+
+// settled reports, once, that something was held and nothing is any more.
+func (h *hold) settled() bool {
+	if !h.holding || len(h.missing) > 0 {
+		return false
+	}
+	h.holding = false
+	return true
+}
+
+// held returns the instances that are held, sorted by ID.
+func (h *hold) held() []registry.Instance {
+	out := make([]registry.Instance, 0, len(h.missing))
+	for _, a := range h.missing {
+		out = append(out, a.instance)
+	}
+	slices.SortFunc(out, func(a, b registry.Instance) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// effective returns the list to use: the registry's, and the held ones after it.
+func (h *hold) effective() []registry.Instance {
+	if len(h.missing) == 0 {
+		return h.last
+	}
+	return slices.Concat(h.last, h.held())
+}
+
+// byID returns a list by ID, under the rules of registry.NewSnapshot.
+func byID(list []registry.Instance) map[string]registry.Instance {
+	out := make(map[string]registry.Instance, len(list))
+	for _, in := range list {
+		if in.ID == "" {
+			in.ID = registry.InstanceID(in.Addr, in.Cluster)
+		}
+		out[in.ID] = in
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/graylane/graylane/registry"
+)
+
+const (
+	probeEvery   = time.Second            // from begin to begin, give or take a fifth
+	probePause   = 100 * time.Millisecond // but at least this from end to begin
+	probeTimeout = time.Second
+	maxProbes    = 16 // at a time
+)
+
+// dialFunc is net.Dialer.DialContext.
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// prober finds out which of the held instances are gone, by connecting to them. It
+// lives for one hold, from its begin until nothing is held.
+type prober struct {
+	dial  dialFunc
+	gone  chan<- string
+	held  *mailbox[[]registry.Instance]
+	slots chan struct{} // of capacity maxProbes
+}
+
+// newProber returns a prober that sends the IDs of those that have proved to be
+// gone, again with each further proof until they are no longer held. A nil dial is
+// net.Dialer's.
+func newProber(dial dialFunc, gone chan<- string) *prober {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	return &prober{
+		dial: dial, gone: gone,
+		held: newMailbox[[]registry.Instance](), slots: make(chan struct{}, maxProbes),
+	}
+}
+
+// watch says which instances are held now; none ends run, for good. It never blocks.
+func (p *prober) watch(held []registry.Instance) { p.held.put(held) }
+
+// run probes until nothing is held or ctx ends, and leaves no goroutine behind.
+func (p *prober) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stops := map[string]context.CancelFunc{} // of the probes, by ID
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.held.full:
+		}
+		list := p.held.take()
+		if list == nil {
+			continue
+		}
+		if len(*list) == 0 {
+			return
+		}
+		held := byID(*list)
+		for id, stop := range stops {
+			if _, ok := held[id]; !ok {
+				stop()
+				delete(stops, id)
+			}
+		}
+		for id, in := range held {
+			if stops[id] == nil {
+				mine, stop := context.WithCancel(ctx)
+				stops[id] = stop
+				wg.Go(func() { p.probe(mine, id, in.Addr) })
+			}
+		}
+	}
+}
+
+// probe tries one instance at once and then every probeEvery, until ctx ends.
+func (p *prober) probe(ctx context.Context, id, addr string) {
+	timeouts := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p.slots <- struct{}{}:
+		}
+		began := time.Now()
+		err := p.connect(ctx, addr)
+		<-p.slots
+		if timedOut(err) {
+			timeouts++
+		} else {
+			timeouts = 0
+		}
+		// One timeout may be a lost packet, or a server that is short of breath.
+		if refusal(err) || timeouts >= 2 {
+			select {
+			case <-ctx.Done():
+				return
+			case p.gone <- id:
+			}
+		}
+		every := probeEvery*4/5 + rand.N(probeEvery*2/5)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(every-time.Since(began), probePause)):
+		}
+	}
+}
+
+// connect returns nil if somebody listens at addr.
+func (p *prober) connect(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := p.dial(ctx, "tcp", addr)
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}
+
+// refusal reports whether the error is the word of the other side that nobody
+// listens there. What may be our own trouble proves nothing: a network of ours that
+// is down (ENETUNREACH), no descriptor, no port.
+func refusal(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) ||
+		errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EHOSTDOWN)
+}
+
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
