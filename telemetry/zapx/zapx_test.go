@@ -97,3 +97,21 @@ func ExampleHooks() {
 		registry.Service{Namespace: "public", Group: "DEFAULT_GROUP", Name: "user"}, errors.New("watch ended"))
 	// Output: {"level":"warn","msg":"discovery problem","service":"public/DEFAULT_GROUP/user","error":"watch ended"}
 }
+
+func TestEventsAreLogged(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.DebugLevel)
+	hooks := zapx.Hooks(zap.New(core))
+	user := registry.Service{Name: "user"}.WithDefaults()
+	hooks.OnEvent(resolver.Event{Kind: resolver.InstanceEjected, Service: user, Addr: "10.0.0.1:80", Err: errors.New("refused")})
+	hooks.OnEvent(resolver.Event{Kind: resolver.ListHeld, Service: user, Instances: 3})
+	hooks.OnEvent(resolver.Event{Kind: resolver.TargetReturned, Service: user, Target: "v2"})
+	all := logs.AllUntimed()
+	require.Len(t, all, 3)
+	assert.Equal(t, "instance ejected", all[0].Message)
+	assert.Equal(t, zap.WarnLevel, all[0].Level)
+	assert.Equal(t, map[string]any{"service": user.String(), "addr": "10.0.0.1:80", "error": "refused"}, all[0].ContextMap())
+	assert.Equal(t, map[string]any{"service": user.String(), "instances": int64(3)}, all[1].ContextMap())
+	assert.Equal(t, zap.InfoLevel, all[2].Level)
+	assert.Equal(t, map[string]any{"service": user.String(), "target": "v2"}, all[2].ContextMap())
+}
