@@ -14,7 +14,7 @@ import (
 // retry returns the next attempt at a request whose attempt a ended so; nil if the
 // caller gets what came of a. Otherwise the answer of a is closed.
 func (a *attempt) retry(req *http.Request, resp *http.Response, err error) *attempt {
-	if err == nil && (a.status < http.StatusBadGateway || a.status > http.StatusGatewayTimeout) {
+	if err == nil && a.status < http.StatusInternalServerError {
 		return nil
 	}
 	ctx := req.Context()

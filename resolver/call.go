@@ -149,8 +149,17 @@ func (c *Call) Streaming() {
 // instance. Calling it is not required.
 func (c *Call) Began(o Outcome) {
 	if !c.heard {
-		c.hear(&o, o.verdict(c.Protocol()), c.view.resolver.now())
+		c.hear(&o, c.verdict(&o), c.view.resolver.now())
 	}
+}
+
+// verdict is what an outcome says about the instance.
+func (c *Call) verdict(o *Outcome) balancer.Verdict {
+	v := o.verdict(c.Protocol())
+	if v == balancer.Good && o.Status >= 500 && c.Protocol() == "http" && c.view.resolver.options.errors5 {
+		return balancer.Bad
+	}
+	return v
 }
 
 // hear tells the endpoint how long the first byte took. A quick failure is none.
@@ -191,7 +200,7 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 	if !c.answered {
 		c.Decision.Done(c.endpoint)
 	}
-	now, v := c.view.resolver.now(), o.verdict(c.Protocol())
+	now, v := c.view.resolver.now(), c.verdict(&o)
 	took := time.Duration(now - c.began)
 	if v > balancer.Good && c.overslept(ctx, took) {
 		v = balancer.Nothing

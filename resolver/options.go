@@ -22,6 +22,7 @@ type options struct {
 	cache    Cache         // nil: none
 	hold     time.Duration // 0: every list is obeyed
 	dial     dialFunc      // of probes
+	errors5  bool          // every HTTP status from 500 on is a failure
 }
 
 // WithNamespace sets the namespace of services; the default is
@@ -71,6 +72,14 @@ func WithSlowStart(d time.Duration) Option {
 // MaxRetries. See Call.Retry.
 func WithRetries(n int) Option {
 	return func(o *options) { o.retries = n }
+}
+
+// WithServerErrors makes every HTTP status from 500 on speak against the instance, as 502,
+// 503 and 504 do by default: it is ejected for them, idempotent requests are sent
+// again, and the guard counts them. For services whose 500 is no answer of the
+// application.
+func WithServerErrors() Option {
+	return func(o *options) { o.errors5 = true }
 }
 
 // WithHold sets for how long instances are held, at most, that an empty list, or one
