@@ -70,8 +70,8 @@ const (
 
 func newGuard(cfg config.Guard) *guard {
 	return &guard{
-		errors: uint64(max(cfg.Errors, 0)), byErrors: cfg.Errors >= 0, //nolint:gosec // not negative
-		min:      uint64(max(cfg.Min, 0)), //nolint:gosec // not negative
+		errors: uint64(max(cfg.Errors, 0)), byErrors: cfg.Errors >= 0,
+		min:      uint64(max(cfg.Min, 0)),
 		failures: int64(cfg.Failures),
 		width:    max(int64(cfg.Over)/guardSlices, 1),
 		over:     int64(cfg.Over), hold: int64(cfg.Hold),
@@ -201,7 +201,8 @@ func (g *guard) tried(failed bool, began, now int64) Change {
 	case failed:
 		return g.trip(now)
 	}
-	if g.good++; g.good >= trialsToReturn {
+	g.good++
+	if g.good >= trialsToReturn {
 		return g.restore(now)
 	}
 	if began == g.trial {
@@ -230,7 +231,6 @@ func (g *guard) restore(now int64) Change {
 		g.window[i].counts.Store(0)
 	}
 	g.row.Store(0)
-	g.since, g.good = 0, 0
 	g.changed.Store(now)
 	g.next.Store(0)
 	return Returned

@@ -51,16 +51,16 @@ type cached struct {
 	reported time.Time
 }
 
-func listKey(s registry.Service) string { return "list\x00" + s.String() }
+func listKey(k viewKey) string { return "list\x00" + k.service.String() + "\x00" + k.protocol }
 
 func docKey(id string) string { return "doc\x00" + id }
 
-// list returns the saved list of a service, nil if there is none.
-func (c *cached) list(s registry.Service) *registry.Update {
+// list returns the saved list of a view, nil if there is none.
+func (c *cached) list(k viewKey) *registry.Update {
 	if c.cache == nil {
 		return nil
 	}
-	data, saved, ok := c.cache.Load(listKey(s))
+	data, saved, ok := c.cache.Load(listKey(k))
 	if !ok {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (c *cached) save(key string, data []byte) error {
 	return nil
 }
 
-func (c *cached) saveList(s registry.Service, list []registry.Instance) error {
+func (c *cached) saveList(k viewKey, list []registry.Instance) error {
 	if c.cache == nil {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (c *cached) saveList(s registry.Service, list []registry.Instance) error {
 	if err != nil {
 		return errors.Join(ErrCache, err) // cannot be
 	}
-	return c.save(listKey(s), data)
+	return c.save(listKey(k), data)
 }
 
 // away waits until it is clear that a registry or a source of documents is away, and

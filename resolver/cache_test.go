@@ -193,7 +193,7 @@ func TestAPoisonedCacheIsIgnored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBox()
-				b.data[listKey(order.WithDefaults())] = list
+				b.data[listKey(viewKey{order.WithDefaults(), ""})] = list
 				r, v := open(t, off{errAway}, nil, WithCache(b))
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()

@@ -133,33 +133,18 @@ func (k *keeper) report(err error) { k.view.resolver.options.hooks.err(k.view.ke
 
 // list takes a list and reports whether it differs from the one before.
 func (k *keeper) list(l *listed) bool {
-	news := !k.known && len(l.instances) > 0 || k.cached != l.cached
-	k.known = k.known || len(l.instances) > 0
-	k.cached = l.cached
+	news := k.known != l.known || k.cached != l.cached
+	k.known, k.cached = l.known, l.cached
 	revision := uint64(1)
 	if k.snapshot != nil {
 		revision = k.snapshot.Revision() + 1
 	}
-	snap := registry.NewSnapshot(k.view.key.service, revision, speaking(k.view.key.protocol, l.instances))
+	snap := registry.NewSnapshot(k.view.key.service, revision, l.instances)
 	if k.snapshot != nil && k.snapshot.SameInstances(snap) {
 		return news
 	}
 	k.snapshot = snap
 	return true
-}
-
-// speaking returns the instances that speak a protocol or do not say which.
-func speaking(protocol string, in []registry.Instance) []registry.Instance {
-	if protocol == "" {
-		return in
-	}
-	out := make([]registry.Instance, 0, len(in))
-	for _, i := range in {
-		if p := i.Metadata[registry.KeyProtocol]; p == "" || p == protocol {
-			out = append(out, i)
-		}
-	}
-	return out
 }
 
 // build puts a state of what is known now in force.

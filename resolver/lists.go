@@ -13,6 +13,7 @@ import (
 type listed struct {
 	instances []registry.Instance
 	cached    bool // of an earlier process
+	known     bool // the service has had an instance, of any protocol
 }
 
 // lists makes of what the registry says the lists that are used: until it has said
@@ -32,6 +33,7 @@ type lists struct {
 	prober  *prober          // nil while nothing is held
 	expiry  <-chan time.Time // when something that is held is over
 	last    *listed
+	known   bool
 	unsaved <-chan time.Time // when the last list is to be saved
 }
 
@@ -48,7 +50,7 @@ func (l *lists) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer l.probes.Wait()
-	if u := l.view.resolver.cached.list(l.view.key.service); u != nil {
+	if u := l.view.resolver.cached.list(l.view.key); u != nil {
 		wg.Go(func() {
 			if away(ctx, l.view.resolver.watcher, l.answered) {
 				l.earlier.put(*u)
@@ -91,14 +93,15 @@ func (l *lists) run(ctx context.Context) {
 
 // list takes a list.
 func (l *lists) list(ctx context.Context, in []registry.Instance, cached bool) {
-	_, began := l.hold.list(in, l.view.resolver.now())
+	l.known = l.known || len(in) > 0
+	_, began := l.hold.list(speaking(l.view.key.protocol, in), l.view.resolver.now())
 	l.last = &listed{cached: cached}
 	l.changed(ctx, began)
 }
 
 // changed hands on the list to use, and looks after those of it that are held.
 func (l *lists) changed(ctx context.Context, began bool) {
-	l.last = &listed{l.hold.effective(), l.last.cached}
+	l.last = &listed{l.hold.effective(), l.last.cached, l.known}
 	l.out(*l.last)
 	if l.unsaved == nil && !l.last.cached && l.view.resolver.options.cache != nil {
 		l.unsaved = time.After(saveAfter)
@@ -115,7 +118,7 @@ func (l *lists) changed(ctx context.Context, began bool) {
 	}
 	l.expiry = nil
 	if len(held) > 0 {
-		l.expiry = time.After(time.Duration(l.hold.deadline() - l.view.resolver.now()))
+		l.expiry = time.After(max(time.Duration(l.hold.deadline()-l.view.resolver.now()), time.Millisecond))
 	}
 	if l.hold.settled() {
 		l.prober = nil
@@ -129,7 +132,7 @@ func (l *lists) event(k Kind, instances int) {
 
 func (l *lists) save() {
 	l.unsaved = nil
-	if err := l.view.resolver.cached.saveList(l.view.key.service, l.last.instances); err != nil {
+	if err := l.view.resolver.cached.saveList(l.view.key, l.last.instances); err != nil {
 		l.report(err)
 	}
 }
@@ -150,3 +153,17 @@ func (l *lists) watch(ctx context.Context) {
 }
 
 func (l *lists) report(err error) { l.view.resolver.options.hooks.err(l.view.key.service, err) }
+
+// speaking returns the instances that speak a protocol or do not say which.
+func speaking(protocol string, in []registry.Instance) []registry.Instance {
+	if protocol == "" {
+		return in
+	}
+	out := make([]registry.Instance, 0, len(in))
+	for _, i := range in {
+		if p := i.Metadata[registry.KeyProtocol]; p == "" || p == protocol {
+			out = append(out, i)
+		}
+	}
+	return out
+}
