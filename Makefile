@@ -10,6 +10,9 @@ FUZZTIME      ?= 20s
 FUZZPKGS      ?= ./...
 DECISIONS     ?= 50000000
 
+# Tests leave nothing behind in the user's cache directory.
+export GRAYLANE_CACHE_DIR ?= off
+
 # Why the real Nacos cannot run here; empty if it can.
 NACOS_MISSING := $(shell \
 	java=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
@@ -58,6 +61,7 @@ budget: ## modules and size that a minimal consumer links
 
 figures: ## what the library's own tests measure
 	$(GO) test -v -count=1 -run '^Test(AddedInstances|NoCallFailsWhenConnections|OneConnection|ARollingRestart)' ./httpx ./grpcx
+	FIGURES=1 $(GO) test -v -count=1 -run '^Test(CloseIsQuick|AColdStart)' .
 	$(GO) test -v -count=1 -run '^Test(Hostile|AnUpdateEvery|SeveralCores|NoEndpointIsOverloaded|Policies)' ./config ./balancer
 
 pinned: ## the picker built with the tag graylane_pinned

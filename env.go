@@ -19,12 +19,14 @@ const (
 	envZone      = "SERVICE_ZONE"
 	envIP        = "SERVICE_IP"
 	envWeight    = "SERVICE_WEIGHT"
+	envCache     = "GRAYLANE_CACHE_DIR"
 )
 
 // readEnv sets what the environment says. An empty variable is none.
 func (o *options) readEnv() {
 	for name, field := range map[string]*setting{
 		envServers:   &o.servers,
+		envCache:     &o.cache,
 		envNamespace: &o.namespace,
 		envGroup:     &o.group,
 		envUser:      &o.user,

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	confignacos "github.com/graylane/graylane/config/nacos"
+	"github.com/graylane/graylane/internal/disk"
 	registrynacos "github.com/graylane/graylane/registry/nacos"
 	"github.com/graylane/graylane/resolver"
 )
@@ -18,6 +19,7 @@ type Client struct {
 	naming   *registrynacos.Client
 	rules    *confignacos.Client
 	resolver *resolver.Resolver
+	cache    *disk.Store // nil: none
 
 	// ctx ends with Close; it is the life of the registrations that wait for an
 	// address to announce, whose goroutines waiting counts.
@@ -59,9 +61,14 @@ func connect(o *options, s settings) (c *Client, err error) {
 		_ = c.naming.Close()
 		return nil, fmt.Errorf("graylane: %w", err)
 	}
-	if c.resolver, err = resolver.New(c.naming, c.rules, o.resolverOptions(&s)...); err != nil {
+	opts := o.resolverOptions(&s)
+	if c.cache = o.openCache(); c.cache != nil {
+		opts = append(opts, resolver.WithCache(scoped{c.cache, s.scope()}))
+	}
+	if c.resolver, err = resolver.New(c.naming, c.rules, opts...); err != nil {
 		_ = c.naming.Close()
 		_ = c.rules.Close()
+		c.closeCache()
 		return nil, fmt.Errorf("graylane: %w", err)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -101,6 +108,7 @@ func (c *Client) Close() error {
 		c.cancel()
 		c.waiting.Wait()
 		_ = c.resolver.Close()
+		c.closeCache()
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = c.naming.Close() })
 		wg.Go(func() { _ = c.rules.Close() })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -20,7 +21,12 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := os.Setenv(envCache, noCache); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // open opens a client that ends with the test.
 func open(t *testing.T, opts ...Option) *Client {

@@ -26,6 +26,8 @@ type options struct {
 	user, password            setting
 	ip, weight                setting
 	defaultVersion, service   setting
+	cache                     setting // a directory; noCache: none
+	retries                   *int    // nil: the resolver's default
 	labels                    map[string]setting
 	slowStart                 *time.Duration // nil: the resolver's default
 	policy                    config.Policy
@@ -132,6 +134,24 @@ func WithSlowStart(d time.Duration) Option {
 	return func(o *options) { o.slowStart = &d }
 }
 
+// noCache is the directory that stands for none.
+const noCache = "off"
+
+// WithCacheDir sets the directory where the last good lists and documents are kept, so
+// that a process that starts while Nacos is away can serve. The default is graylane in
+// the user's cache directory (os.UserCacheDir); "off" keeps nothing. Processes may share
+// it. A cache that cannot be used is an error to OnError, and nothing else.
+func WithCacheDir(dir string) Option {
+	return func(o *options) { o.cache = setting{dir, "WithCacheDir"} }
+}
+
+// WithRetries sets how often a request may be sent again where the document's `limits`
+// do not say it, see resolver.WithRetries. The default is resolver.DefaultRetries; 0
+// disables.
+func WithRetries(n int) Option {
+	return func(o *options) { o.retries = &n }
+}
+
 // WithPolicy sets how an instance is picked where a service's document says nothing of
 // it, see resolver.WithPolicy. The default is config.Weighted.
 func WithPolicy(p config.Policy) Option {
@@ -162,6 +182,9 @@ func (o *options) resolverOptions(s *settings) []resolver.Option {
 	}
 	if o.slowStart != nil {
 		opts = append(opts, resolver.WithSlowStart(*o.slowStart))
+	}
+	if o.retries != nil {
+		opts = append(opts, resolver.WithRetries(*o.retries))
 	}
 	for _, h := range o.hooks {
 		opts = append(opts, resolver.WithHooks(h))

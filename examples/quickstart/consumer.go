@@ -54,7 +54,7 @@ func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
 	complain := resolver.Hooks{OnError: func(_ registry.Service, err error) {
 		fmt.Printf("\n!  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n   "))
 	}}
-	client, err := graylane.Open(ctx, graylane.WithServers(s.addr),
+	client, err := graylane.Open(ctx, graylane.WithServers(s.addr), graylane.WithCacheDir("off"),
 		graylane.WithHooks(s.recorder.Hooks()), graylane.WithHooks(complain))
 	if err != nil {
 		return nil, err

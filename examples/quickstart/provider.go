@@ -105,7 +105,7 @@ func newProvider(ctx context.Context, nacos, version, laneName string, opts ...g
 	if laneName != "" {
 		labels["lane"] = laneName
 	}
-	client, err := graylane.Open(ctx, append(opts, graylane.WithServers(nacos), graylane.WithIP("127.0.0.1"),
+	client, err := graylane.Open(ctx, append(opts, graylane.WithServers(nacos), graylane.WithCacheDir("off"), graylane.WithIP("127.0.0.1"),
 		graylane.WithVersion(version), graylane.WithLabels(labels))...)
 	if err != nil {
 		return nil, err

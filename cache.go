@@ -1,0 +1,60 @@
+package graylane
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/graylane/graylane/internal/disk"
+	"github.com/graylane/graylane/registry"
+)
+
+// openCache opens the cache that was asked for; nil if there is none. That it cannot be
+// opened is no reason not to start.
+func (o *options) openCache() *disk.Store {
+	dir := o.cache.value
+	if dir == noCache {
+		return nil
+	}
+	if dir == "" {
+		home, err := os.UserCacheDir()
+		if err != nil {
+			o.report(registry.Service{}, fmt.Errorf("graylane: no disk cache: %w (set %s, or %s=%s)", err, envCache, envCache, noCache))
+			return nil
+		}
+		dir = filepath.Join(home, "graylane")
+	}
+	store, err := disk.Open(dir)
+	if err != nil {
+		o.report(registry.Service{}, fmt.Errorf("graylane: no disk cache: %w (set %s, or %s=%s)", err, envCache, envCache, noCache))
+		return nil
+	}
+	return store
+}
+
+func (c *Client) closeCache() {
+	if c.cache != nil {
+		_ = c.cache.Close() // all is saved
+	}
+}
+
+// scope tells what is kept of one Nacos and namespace from that of others.
+func (s *settings) scope() string {
+	servers := slices.Sorted(slices.Values(s.nacos.Servers))
+	return strings.Join(servers, ",") + "\x00" + s.home.Namespace + "\x00"
+}
+
+// scoped is a store of which one scope is seen.
+type scoped struct {
+	store *disk.Store
+	scope string
+}
+
+// Load implements resolver.Cache.
+func (s scoped) Load(key string) ([]byte, time.Time, bool) { return s.store.Load(s.scope + key) }
+
+// Save implements resolver.Cache.
+func (s scoped) Save(key string, data []byte) error { return s.store.Save(s.scope+key, data) }
