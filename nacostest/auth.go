@@ -2,18 +2,20 @@ package nacostest
 
 import (
 	"crypto/rand"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
 	// headerToken carries a token over HTTP and gRPC.
 	headerToken = "accessToken"
-	tokenTTL    = 18000 // seconds that a token is said to be valid
 
 	noUser   = "Code: 401, Message: User not found! Please check user exist or password is right!."
 	notValid = "Code: 401, Message: token invalid!."
+	expired  = "Code: 401, Message: token expired!."
 
 	codeForbidden = 403
 )
@@ -21,9 +23,10 @@ const (
 // auth knows the one user. A nil auth lets everybody in.
 type auth struct {
 	user, password string
+	ttl            time.Duration
 
-	mu     sync.Mutex // guards tokens
-	tokens map[string]struct{}
+	mu     sync.Mutex           // guards tokens
+	tokens map[string]time.Time // until when each is valid
 }
 
 // RevokeTokens makes every token that was given out invalid: clients have to log
@@ -47,8 +50,11 @@ func (a *auth) refusal(token string) string {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, ok := a.tokens[token]; !ok {
+	switch until, ok := a.tokens[token]; {
+	case !ok:
 		return notValid
+	case !time.Now().Before(until):
+		return expired
 	}
 	return ""
 }
@@ -87,10 +93,10 @@ func (a *auth) login(unknownUser int) http.HandlerFunc {
 		default:
 			token := rand.Text()
 			a.mu.Lock()
-			a.tokens[token] = struct{}{}
+			a.tokens[token] = time.Now().Add(a.ttl)
 			a.mu.Unlock()
 			w.Header().Set("Authorization", "Bearer "+token)
-			writeJSON(w, http.StatusOK, login{token, tokenTTL, true, user})
+			writeJSON(w, http.StatusOK, login{token, int(math.Ceil(a.ttl.Seconds())), true, user})
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	auto "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
 	"github.com/stretchr/testify/assert"
@@ -128,4 +129,47 @@ func TestALoginIsAnsweredWithTheStatusOfNacos(t *testing.T) {
 		assert.Equal(t, c.status, status, "%s at %s", c.name, c.path)
 		assert.Equal(t, c.status == http.StatusOK, strings.Contains(text, "accessToken"))
 	}
+}
+
+func TestATokenExpires(t *testing.T) {
+	t.Parallel() // seconds are the unit of it
+	srv := nacostest.Run(t, nacostest.WithTokenTTL(2*time.Second+time.Millisecond), nacostest.WithAuth("u", "p&ü"))
+	c := connect(t, srv.GRPCAddr(), "naming")
+	started := time.Now()
+	_, text := curl(t, http.MethodPost, srv.Addr(), loginOf3, form("username", "u", "password", "p&ü"))
+	assert.Contains(t, text, `"tokenTtl":3`, "rounded up")
+	var answer struct{ AccessToken string }
+	require.NoError(t, json.Unmarshal([]byte(text), &answer))
+	query := func() any { return c.callWith(answer.AccessToken, "ServiceQueryRequest", queryBody).Body["message"] }
+	require.Nil(t, query())
+	require.Eventually(t, func() bool { return query() == "Code: 401, Message: token expired!." }, patience, 10*time.Millisecond)
+	assert.GreaterOrEqual(t, time.Since(started), 2*time.Second)
+	status, _ := curl(t, http.MethodGet, srv.Addr(), listPath, "serviceName=user&accessToken="+answer.AccessToken)
+	assert.Equal(t, http.StatusForbidden, status)
+}
+
+// The interceptor makes the other faults of authentication.
+func TestAuthenticationFails(t *testing.T) {
+	srv := nacostest.Run(t, nacostest.WithAuth("u", "p&ü"))
+	c := connect(t, srv.GRPCAddr(), "naming")
+	token := logIn(t, srv, loginOf3)
+
+	srv.Intercept(first("ServiceQueryRequest", nacostest.Refuse(403, badToken)))
+	m := c.callWith(token, "ServiceQueryRequest", queryBody)
+	assert.Equal(t, []any{"QueryServiceResponse", 403.0, badToken}, []any{m.Type, m.Body["errorCode"], m.Body["message"]}, "once")
+	assert.Equal(t, true, c.callWith(token, "ServiceQueryRequest", queryBody).Body["success"])
+
+	login := form("username", "u", "password", "p&ü")
+	srv.Intercept(on("POST "+loginOf3, nacostest.Fail(503, "login is down")))
+	status, text := curl(t, http.MethodPost, srv.Addr(), loginOf3, login)
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.NotContains(t, text, "accessToken")
+	assert.Equal(t, true, c.callWith(token, "ServiceQueryRequest", queryBody).Body["success"], "the token is good still")
+
+	srv.Intercept(on("POST "+loginOf3, nacostest.Rewrite(func(json.RawMessage) json.RawMessage {
+		return json.RawMessage(`{"accessToken":"","tokenTtl":-1}`)
+	})))
+	status, text = curl(t, http.MethodPost, srv.Addr(), loginOf3, login)
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, `{"accessToken":"","tokenTtl":-1}`, text)
 }

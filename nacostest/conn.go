@@ -77,13 +77,12 @@ func (s *Server) Reset(id, addr string) bool {
 // one connection together.
 type conns struct {
 	ended func(*conn) // called once for each connection
-	mu    sync.Mutex  // guards all below; no other lock is taken under it
-	tcp   map[string]net.Conn
+	mu    sync.Mutex  // guards open; no other lock is taken under it
 	open  map[*conn]struct{}
 }
 
 func newConns(ended func(*conn)) *conns {
-	return &conns{ended: ended, tcp: map[string]net.Conn{}, open: map[*conn]struct{}{}}
+	return &conns{ended: ended, open: map[*conn]struct{}{}}
 }
 
 func (cs *conns) all() []*conn {
@@ -113,9 +112,11 @@ func (cs *conns) TagConn(ctx context.Context, info *stats.ConnTagInfo) context.C
 	remote := info.RemoteAddr.String()
 	host, port, _ := net.SplitHostPort(remote)
 	c := newConn(fmt.Sprintf("%d_%s_%s", now.UnixMilli(), host, port), remote, now)
+	if a, ok := info.RemoteAddr.(socketAddr); ok {
+		c.tcp = a.socket
+	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c.tcp = cs.tcp[remote]
 	cs.open[c] = struct{}{}
 	return context.WithValue(ctx, connKey{}, c)
 }
@@ -139,40 +140,6 @@ func (*conns) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
 // HandleRPC implements stats.Handler.
 func (*conns) HandleRPC(context.Context, stats.RPCStats) {}
 
-// trackingListener remembers the sockets, so that a connection can be cut.
-type trackingListener struct {
-	net.Listener
-	conns *conns
-}
-
-// Accept implements net.Listener.
-func (l *trackingListener) Accept() (net.Conn, error) {
-	tcp, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.conns.mu.Lock()
-	defer l.conns.mu.Unlock()
-	l.conns.tcp[tcp.RemoteAddr().String()] = tcp
-	return &trackedConn{Conn: tcp, conns: l.conns}, nil
-}
-
-type trackedConn struct {
-	net.Conn
-	conns *conns
-}
-
-// Close implements net.Conn.
-func (t *trackedConn) Close() error {
-	t.conns.mu.Lock()
-	// The system may already have given the address to a younger connection.
-	if remote := t.RemoteAddr().String(); t.conns.tcp[remote] == t.Conn {
-		delete(t.conns.tcp, remote)
-	}
-	t.conns.mu.Unlock()
-	return t.Conn.Close()
-}
-
 // push is something to tell a client. What is sent is read when it is sent, so
 // that a slow client gets the newest state and not its history.
 type push struct {
@@ -191,7 +158,7 @@ type sending struct {
 // conn is one gRPC connection.
 type conn struct {
 	id, remote string
-	tcp        net.Conn
+	tcp        *socket
 	wake       chan struct{} // holds a token while queue may be not empty
 
 	mu     sync.Mutex  // guards all below; no other lock is taken under it
@@ -256,6 +223,16 @@ func (c *conn) alive(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen = now
+}
+
+// wakeUp begins the waiting for acknowledgements anew.
+func (c *conn) wakeUp(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p, s := range c.sent {
+		s.at = now
+		c.sent[p] = s
+	}
 }
 
 // enqueue has p sent soon. It never blocks.

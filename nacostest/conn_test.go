@@ -134,3 +134,36 @@ func TestAManyServicesQueueKeepsItsOrder(t *testing.T) {
 		require.Equal(t, strconv.Itoa(i), p.subject.Name)
 	}
 }
+
+func TestClocksStandStillInASilence(t *testing.T) {
+	s := &Server{naming: newNaming(time.Hour), configs: newConfigs()}
+	s.conns = newConns(s.leave)
+	now := time.Now()
+	c := settledConn(now)
+	s.conns.open[c] = struct{}{}
+	s.naming.join(c)
+	beating := NewInstance("10.0.0.1", 80, nil)
+	s.naming.publish(httpPublisher(beating), registry.Service{Name: "s"}, publication{instances: []Instance{beating}, beat: now})
+	c.enqueue(push{typ: typeNotifySubscriber, subject: registry.Service{Name: "s"}})
+	c.enqueue(push{typ: typeDetection})
+	c.drain(now)
+
+	s.Silence()
+	s.tick(now.Add(time.Hour))
+	types, _ := c.drain(now)
+	require.Empty(t, types, "nothing is repeated")
+	require.Len(t, s.naming.instances(registry.Service{Name: "s"}), 1, "no heartbeat is missed")
+
+	// However long it was: the waiting begins anew.
+	for p, sent := range c.sent {
+		sent.at = now.Add(-time.Hour)
+		c.sent[p] = sent
+	}
+	s.Resume()
+	assert.True(t, c.tick(now.Add(time.Second)), "the detection of before may still be answered")
+	types, _ = c.drain(now)
+	assert.Empty(t, types)
+	assert.False(t, c.tick(now.Add(time.Minute)))
+	s.tick(now.Add(time.Hour))
+	assert.Empty(t, s.naming.instances(registry.Service{Name: "s"}))
+}

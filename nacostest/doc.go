@@ -7,8 +7,13 @@
 // over gRPC with pushes and acknowledgements, and the HTTP requests that an
 // operator's curl or the console sends. Clients need not know that it is not the
 // real one. Beside the protocols stands a typed back door ([Server.Publish],
-// [Server.Edit], [Server.Instances] ...), and [Server.Intercept] makes the server
-// slow, silent or failing, request by request.
+// [Server.Edit], [Server.Instances] ...).
+//
+// It fails as Nacos does. [Server.Intercept] decides message by message what is
+// late, lost, doubled, overtaken, refused or wrong, see [Action]; [Server.Silence]
+// makes the whole server hang, [Server.Stop] kills it, [Server.Restart] brings it
+// back with or without its data, [Server.Disconnect] and [Server.Reset] end
+// connections, [Server.RevokeTokens] and [WithTokenTTL] tokens.
 //
 // It follows Nacos 3.1.0 running standalone. Known differences:
 //

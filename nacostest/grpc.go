@@ -3,7 +3,6 @@ package nacostest
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"sync"
 	"time"
 
@@ -142,7 +141,15 @@ func (g *grpcService) Request(ctx context.Context, p *auto.Payload) (*auto.Paylo
 		r := result.base()
 		r.ResultCode, r.Success = codeSuccess, true
 	}
-	return encode(answerType, result)
+	out, err := json.Marshal(result)
+	if err != nil {
+		return nil, err
+	}
+	if a.kind == lose {
+		<-ctx.Done()
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	return payload(answerType, a.rewritten(out)), nil
 }
 
 var errUnregistered = &failure{
@@ -176,7 +183,7 @@ func (g *grpcService) RequestBiStream(stream auto.BiRequestStream_RequestBiStrea
 	defer sender.Wait()
 	defer cancel()
 	// Why sending ended is seen below, where the stream is received from.
-	sender.Go(func() { _ = s.sendPushes(ctx, c, stream) })
+	sender.Go(func() { _ = (&pusher{server: s, conn: c, stream: stream}).run(ctx) })
 	for {
 		p, err := stream.Recv()
 		if err != nil {
@@ -220,7 +227,7 @@ func (s *Server) awaitSetup(ctx context.Context, c *conn, stream auto.BiRequestS
 	switch {
 	case err != nil:
 		return nil, status.FromContextError(err).Err()
-	case a.kind != pass:
+	case a.kind == fail || a.kind == refuse:
 		return nil, status.Error(codes.Unavailable, a.message)
 	}
 	c.alive(time.Now())
@@ -245,64 +252,4 @@ func (s *Server) awaitSetup(ctx context.Context, c *conn, stream auto.BiRequestS
 func (s *Server) leave(c *conn) {
 	s.naming.leave(c)
 	s.configs.leave(c)
-}
-
-// sendPushes sends what is queued until the stream ends.
-func (s *Server) sendPushes(ctx context.Context, c *conn, stream auto.BiRequestStream_RequestBiStreamServer) error {
-	for {
-		select {
-		case <-c.wake:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		for {
-			p, id, ok := c.next(time.Now())
-			if !ok {
-				break
-			}
-			body, err := s.pushBody(c, p, id)
-			if err != nil {
-				return err
-			}
-			if body == nil {
-				c.forget(p)
-				continue
-			}
-			a, err := s.decide(ctx, Request{Type: p.typ, ConnectionID: c.id, Module: c.module(), Body: body, Push: true})
-			if err != nil {
-				return err
-			}
-			if a.kind != pass {
-				continue
-			}
-			if err := stream.Send(payload(p.typ, body)); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// pushBody returns the JSON of a push as things stand now, nil if the client no
-// longer wants it.
-func (s *Server) pushBody(c *conn, p push, id string) ([]byte, error) {
-	switch p.typ {
-	case typeSetupAck:
-		// What Nacos 3.1 says of itself, as far as it is here.
-		abilities := map[string]bool{
-			"supportPersistentInstanceByGrpc": true, "agent": false, "fuzzyWatch": false, "lock": false, "mcp": false,
-		}
-		return json.Marshal(map[string]any{"headers": struct{}{}, "abilityTable": abilities, "module": "internal"})
-	case typeDetection:
-		return json.Marshal(map[string]any{"requestId": id, "module": "internal"})
-	case typeReset:
-		body := map[string]any{"requestId": id, "module": "internal", "connectionId": c.id}
-		if host, port, err := net.SplitHostPort(p.subject.Name); err == nil {
-			body["serverIp"], body["serverPort"] = host, port
-		}
-		return json.Marshal(body)
-	case typeConfigChange:
-		return s.configs.pushBody(c, p.subject, id)
-	default:
-		return s.naming.pushBody(c, p.subject, id)
-	}
 }

@@ -1,6 +1,7 @@
 package nacostest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,20 +86,54 @@ func (s *Server) intercepted(next http.Handler) http.Handler {
 			headers[name] = r.Header.Get(name)
 		}
 		a, err := s.decide(r.Context(), Request{Type: r.Method + " " + r.URL.Path, Headers: headers})
-		switch {
-		case err != nil:
-			// The client is gone or the server stops: nobody reads an answer.
-		case a.kind == pass:
-			next.ServeHTTP(w, r)
-		default:
-			status := http.StatusInternalServerError
-			if a.code >= 400 && a.code < 600 {
-				status = a.code
-			}
-			writeJSON(w, status, result{Code: a.code, Message: a.message})
+		if err != nil {
+			return // The client is gone or the server stops: nobody reads an answer.
 		}
+		do := next
+		if a.kind == fail || a.kind == refuse {
+			do = a.failing()
+		}
+		if a.kind != lose && a.rewrite == nil {
+			do.ServeHTTP(w, r)
+			return
+		}
+		answer := recorder{header: w.Header(), status: http.StatusOK}
+		do.ServeHTTP(&answer, r)
+		if a.kind == lose {
+			<-r.Context().Done()
+			return
+		}
+		w.WriteHeader(answer.status)
+		// It fails only if the client is gone.
+		_, _ = w.Write(a.rewritten(answer.body.Bytes()))
 	})
 }
+
+func (a Action) failing() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		status := http.StatusInternalServerError
+		if a.code >= 400 && a.code < 600 {
+			status = a.code
+		}
+		writeJSON(w, status, result{Code: a.code, Message: a.message})
+	})
+}
+
+// recorder is an http.ResponseWriter that keeps the answer.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
 
 func writeResult(w http.ResponseWriter, data any, err error) {
 	if err == nil {

@@ -53,7 +53,7 @@ func formInstance(r *http.Request) (registry.Service, Instance, error) {
 		if in.Weight, err = strconv.ParseFloat(w, 64); err != nil {
 			return svc, in, fmt.Errorf("weight %q is not a number", w)
 		}
-		if in.Weight < 0 || in.Weight > registry.MaxWeight/1000 {
+		if !(in.Weight >= 0 && in.Weight <= registry.MaxWeight/1000) { // NaN is neither
 			return svc, in, &httpError{
 				status: http.StatusBadRequest, code: httpBadWeight, message: "weight error",
 				data: "instance format invalid: The weights range from 0.0 to 10000.0",

@@ -30,51 +30,9 @@ type Request struct {
 	Reply bool
 }
 
-// Action is what happens to a request. Its zero value lets it pass.
-type Action struct {
-	kind    actionKind
-	delay   time.Duration
-	code    int
-	message string
-}
-
-type actionKind uint8
-
-const (
-	pass actionKind = iota
-	drop
-	fail
-	refuse
-)
-
-// Pass lets the request through.
-func Pass() Action { return Action{} }
-
-// Delay lets the request through after d. A delayed push holds back the later
-// ones of its connection.
-func Delay(d time.Duration) Action { return Action{delay: d} }
-
-// Drop does not process the request and never answers it: the client waits until
-// its own deadline, or until the server stops. A dropped push counts as sent, so
-// that it is repeated like any that the client does not acknowledge.
-func Drop() Action { return Action{kind: drop} }
-
-// Fail answers with an error instead of processing the request: with an
-// ErrorResponse of that error code, or over HTTP with that code in the body, and
-// as the status if it is one of an error, else 500. A failed setup breaks the
-// connection; a failed push is dropped.
-func Fail(code int, message string) Action {
-	return Action{kind: fail, code: code, message: message}
-}
-
-// Refuse is Fail with the answer that belongs to the request's type, such as an
-// InstanceResponse that says success=false.
-func Refuse(code int, message string) Action {
-	return Action{kind: refuse, code: code, message: message}
-}
-
-// Intercept asks f about every message before it is processed; nil ends that. f is called concurrently and must not block: waiting is what
-// Delay and Drop are for. Messages already being processed are not affected.
+// Intercept asks f about every message before it is processed; nil ends that. f
+// is called concurrently and must not block: waiting is what Delay and Drop are
+// for. Messages already being processed are not affected.
 func (s *Server) Intercept(f func(Request) Action) {
 	if f == nil {
 		s.intercept.Store(nil)

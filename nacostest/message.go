@@ -1,7 +1,6 @@
 package nacostest
 
 import (
-	"encoding/json"
 	"errors"
 
 	auto "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
@@ -64,12 +63,4 @@ func failed(err error) (response, bool) {
 
 func payload(typ string, body []byte) *auto.Payload {
 	return &auto.Payload{Metadata: &auto.Metadata{Type: typ}, Body: &anypb.Any{Value: body}}
-}
-
-func encode(typ string, body any) (*auto.Payload, error) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	return payload(typ, b), nil
 }

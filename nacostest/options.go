@@ -13,6 +13,9 @@ const grpcPortOffset = 1000
 // DefaultPushDelay is how long a change of a service waits for further ones.
 const DefaultPushDelay = 20 * time.Millisecond
 
+// DefaultTokenTTL is how long the token of a login is valid.
+const DefaultTokenTTL = 5 * time.Hour
+
 // Option changes how a server is started.
 type Option func(*options)
 
@@ -20,10 +23,11 @@ type options struct {
 	addr      string
 	pushDelay time.Duration
 	auth      *auth // nil: nobody needs to log in
+	tokenTTL  time.Duration
 }
 
 func newOptions(opts []Option) (options, error) {
-	o := options{pushDelay: DefaultPushDelay}
+	o := options{pushDelay: DefaultPushDelay, tokenTTL: DefaultTokenTTL}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -44,8 +48,14 @@ func newOptions(opts []Option) (options, error) {
 	if o.auth != nil && (o.auth.user == "" || o.auth.password == "") {
 		errs = append(errs, errors.New("auth: user and password must not be empty"))
 	}
+	if o.tokenTTL <= 0 {
+		errs = append(errs, fmt.Errorf("token TTL %v is not positive", o.tokenTTL))
+	}
 	if len(errs) > 0 {
 		return o, fmt.Errorf("nacostest: %w", errors.Join(errs...))
+	}
+	if o.auth != nil {
+		o.auth.ttl = o.tokenTTL
 	}
 	return o, nil
 }
@@ -65,5 +75,9 @@ func WithPushDelay(d time.Duration) Option { return func(o *options) { o.pushDel
 // over gRPC and over HTTP. The user may do everything. The server's own methods
 // need no token.
 func WithAuth(user, password string) Option {
-	return func(o *options) { o.auth = &auth{user: user, password: password, tokens: map[string]struct{}{}} }
+	return func(o *options) { o.auth = &auth{user: user, password: password, tokens: map[string]time.Time{}} }
 }
+
+// WithTokenTTL sets how long the token of a login is valid, with WithAuth. The
+// login says so in whole seconds, rounded up. The default is DefaultTokenTTL.
+func WithTokenTTL(d time.Duration) Option { return func(o *options) { o.tokenTTL = d } }

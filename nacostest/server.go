@@ -1,6 +1,7 @@
 package nacostest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -42,6 +43,7 @@ type Server struct {
 	conns          *conns
 	auth           *auth // nil: open to everybody
 	intercept      atomic.Pointer[func(Request) Action]
+	silence        silence
 
 	mu      sync.Mutex // guards running
 	running *run       // nil while stopped
@@ -131,38 +133,51 @@ type run struct {
 	grpc   *grpc.Server
 	http   *http.Server
 	ticker *time.Ticker
-	done   chan struct{}
+	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
 
 func (s *Server) serve(httpL, grpcL net.Listener) *run {
+	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{
 		grpc: grpc.NewServer(grpc.StatsHandler(s.conns), grpc.WaitForHandlers(true),
 			grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage)),
 		ticker: time.NewTicker(time.Second),
-		done:   make(chan struct{}),
+		cancel: cancel,
 	}
 	service := &grpcService{server: s, handlers: newHandlers()}
 	auto.RegisterRequestServer(r.grpc, service)
 	auto.RegisterBiRequestStreamServer(r.grpc, service)
-	r.http = &http.Server{Handler: r.counted(s.httpHandler()), ReadHeaderTimeout: 10 * time.Second}
+	r.http = &http.Server{
+		Handler: r.counted(s.httpHandler()), ReadHeaderTimeout: 10 * time.Second,
+		// Closing a connection does not end a request whose body nobody reads.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
 
 	// Serve returns when stop closes the servers, and never for another reason
 	// that somebody could act on.
-	r.wg.Go(func() { _ = r.grpc.Serve(&trackingListener{Listener: grpcL, conns: s.conns}) })
-	r.wg.Go(func() { _ = r.http.Serve(httpL) })
+	r.wg.Go(func() { _ = r.grpc.Serve(newListener(grpcL, &s.silence)) })
+	r.wg.Go(func() { _ = r.http.Serve(newListener(httpL, &s.silence)) })
 	r.wg.Go(func() {
 		for {
 			select {
 			case now := <-r.ticker.C:
-				s.conns.tick(now)
-				s.naming.sweep(now)
-			case <-r.done:
+				s.tick(now)
+			case <-ctx.Done():
 				return
 			}
 		}
 	})
 	return r
+}
+
+// tick does what is done once a second.
+func (s *Server) tick(now time.Time) {
+	if s.silence.on() {
+		return
+	}
+	s.conns.tick(now)
+	s.naming.sweep(now)
 }
 
 // counted makes stop wait for the handler, which http.Server.Close does not.
@@ -175,9 +190,9 @@ func (r *run) counted(h http.Handler) http.Handler {
 }
 
 func (r *run) stop() {
-	close(r.done)
 	r.ticker.Stop()
 	_ = r.http.Close()
+	r.cancel() // now, or requests that wait could still be answered
 	r.grpc.Stop()
 	r.wg.Wait()
 }

@@ -23,10 +23,11 @@ func TestOptionsAreRefusedTogether(t *testing.T) {
 		"127.0.0.1:0":     "must lie between",
 		"127.0.0.1:64536": "must lie between",
 	} {
-		_, err := nacostest.Start(nacostest.WithAddr(addr), nacostest.WithPushDelay(-1), nacostest.WithAuth("u", ""))
+		_, err := nacostest.Start(nacostest.WithAddr(addr), nacostest.WithPushDelay(-1), nacostest.WithAuth("u", ""), nacostest.WithTokenTTL(0))
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "push delay -1ns is negative")
 		require.ErrorContains(t, err, "password must not be empty")
+		require.ErrorContains(t, err, "token TTL 0s is not positive")
 	}
 }
 
