@@ -42,6 +42,14 @@ type Update struct {
 }
 
 // Watcher reports what exists.
+//
+// A Watcher may also tell how old what it reports can be, by a method
+//
+//	Synced(s Service) (at time.Time, ok bool)
+//
+// that returns when the registry confirmed last the list that watchers of s have,
+// also if it was the same again; false while there is no list. It may be called
+// concurrently and does not block.
 type Watcher interface {
 	// Watch calls fn with the full list of s, first when it is known and then
 	// after each change, and blocks until ctx ends. A service that nobody

@@ -47,13 +47,19 @@ type Client struct {
 	session *nacosconn.Session
 	watches *watches
 	stop    context.CancelFunc
-	ended   <-chan struct{} // closed by Close
+	life    context.Context //nolint:containedctx // the client's own, ended by Close
 	done    sync.WaitGroup  // the listener
 
 	relisten chan struct{} // holds one element when the documents to listen to have changed
 
-	mu   sync.Mutex        // guards held
-	held map[string]string // the server's digest of what we hold, by data ID
+	mu   sync.Mutex      // guards held
+	held map[string]held // by data ID
+}
+
+// held is a document that was read.
+type held struct {
+	md5    string // the server's digest
+	usable bool   // watchers have it
 }
 
 var (
@@ -70,8 +76,8 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Client{
-		cfg: cfg, group: o.group, onError: o.onError, stop: stop, ended: ctx.Done(),
-		relisten: make(chan struct{}, 1), held: make(map[string]string),
+		cfg: cfg, group: o.group, onError: o.onError, stop: stop, life: ctx,
+		relisten: make(chan struct{}, 1), held: make(map[string]held),
 	}
 	c.watches = nacosconn.NewTopics(c.follow)
 	session, err := nacosconn.Open(cfg, nacosconn.ModuleConfig, nacosconn.Handler{

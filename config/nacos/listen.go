@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/graylane/graylane/internal/nacosconn"
@@ -20,11 +21,14 @@ func (c *Client) listen(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		changed, err := conn.Listen(ctx, c.holding())
+		known, docs := c.holding()
+		changed, err := conn.Listen(ctx, docs)
 		for _, k := range changed {
+			delete(known, k.DataID)
 			c.reread(k.DataID)
 		}
 		if err == nil {
+			c.confirm(known)
 			backoff.Reset()
 			c.rest(ctx, conn)
 		} else if ctx.Err() == nil {
@@ -46,13 +50,23 @@ func (c *Client) rest(ctx context.Context, conn *nacosconn.Conn) {
 	}
 }
 
-// holding lists the documents that we hold, or know to be absent.
-func (c *Client) holding() []nacosconn.Listened {
+// holding returns the documents that we hold, or know to be absent, and the same
+// as Nacos wants them.
+func (c *Client) holding() (map[string]held, []nacosconn.Listened) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	docs := make([]nacosconn.Listened, 0, len(c.held))
-	for dataID, md5 := range c.held {
-		docs = append(docs, nacosconn.Listened{Key: c.key(dataID), MD5: md5})
+	for dataID, h := range c.held {
+		docs = append(docs, nacosconn.Listened{Key: c.key(dataID), MD5: h.md5})
 	}
-	return docs
+	return maps.Clone(c.held), docs
+}
+
+// confirm remembers that the server has said that it holds the same.
+func (c *Client) confirm(same map[string]held) {
+	for dataID, h := range same {
+		if w := c.watches.Find(dataID); w != nil && h.usable {
+			w.Confirm()
+		}
+	}
 }

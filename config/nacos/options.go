@@ -17,7 +17,7 @@ func WithGroup(group string) Option { return func(o *options) { o.group = group 
 // WithOnError sets what is told about errors that no caller gets: a lost
 // connection, a request of a watch that Nacos refused and that will be repeated, a
 // document that cannot be used. The data ID is "" where an error is about the
-// connection. It must not block and may be called concurrently. The default is
+// connection, also that credentials travel in plain text. It must not block and may be called concurrently. The default is
 // nobody.
 func WithOnError(fn func(dataID string, err error)) Option {
 	return func(o *options) { o.onError = fn }

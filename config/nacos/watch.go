@@ -28,6 +28,12 @@ func (c *Client) Watch(ctx context.Context, dataID string, fn func(config.Doc)) 
 	return closed(c.watches.Watch(ctx, dataID, fn))
 }
 
+// Synced returns when Nacos said last that what watchers of a document have is what
+// it holds, or that there is none: by an answer to a read, or to the comparison of
+// digests every 10 s, give or take 2. False if nobody watches the document, or it
+// was not read yet. It is cheap.
+func (c *Client) Synced(dataID string) (time.Time, bool) { return c.watches.Confirmed(dataID) }
+
 // notified is told by the server that a document has changed.
 func (c *Client) notified(k nacosconn.ConfigKey) {
 	if k == c.key(k.DataID) {
@@ -45,13 +51,16 @@ func (c *Client) reread(dataID string) {
 // something is put, one read after the other, and tells the listener what it
 // holds.
 func (c *Client) follow(ctx context.Context, dataID string, w *watched) {
-	defer c.forget(ctx, dataID)
+	defer c.forget(dataID)
 	var backoff nacosconn.Backoff
 	var last *config.Doc
 	for ctx.Err() == nil {
 		conn, err := c.session.Conn(ctx)
 		if err != nil {
 			return
+		}
+		if !nacosconn.Pause(ctx, conn.Lost(), conn.UrgentTurn()) {
+			continue
 		}
 		got, err := conn.GetConfig(ctx, c.key(dataID))
 		if err != nil {
@@ -62,13 +71,16 @@ func (c *Client) follow(ctx context.Context, dataID string, w *watched) {
 			continue
 		}
 		backoff.Reset()
-		c.hold(dataID, got.MD5)
-		switch doc, err := document(dataID, got); {
+		doc, err := document(dataID, got)
+		c.hold(dataID, held{got.MD5, err == nil})
+		switch {
 		case err != nil:
 			c.report(dataID, err)
 		case last == nil || last.MD5 != doc.MD5:
 			last = &doc
 			w.Publish(doc)
+		default:
+			w.Confirm()
 		}
 		select {
 		case <-w.In():
@@ -85,13 +97,13 @@ func document(dataID string, got nacosconn.Document) (config.Doc, error) {
 	return config.NewDoc([]byte(got.Content)), nil // without content if not found
 }
 
-// hold remembers the server's digest of what we hold. The listener asks about a
+// hold remembers what we hold. The listener asks about a
 // document only after this: from then on a change is either notified or seen by
 // the comparison of digests.
-func (c *Client) hold(dataID, sum string) {
+func (c *Client) hold(dataID string, h held) {
 	c.mu.Lock()
 	_, known := c.held[dataID]
-	c.held[dataID] = sum
+	c.held[dataID] = h
 	c.mu.Unlock()
 	if known {
 		return
@@ -103,22 +115,17 @@ func (c *Client) hold(dataID, sum string) {
 }
 
 // forget ends the notifications about a document.
-func (c *Client) forget(ctx context.Context, dataID string) {
+func (c *Client) forget(dataID string) {
 	c.mu.Lock()
 	delete(c.held, dataID)
 	c.mu.Unlock()
 	conn, _ := c.session.Current()
-	select {
-	case <-c.ended: // the connection ends too
+	if conn == nil {
 		return
-	default:
-		if conn == nil {
-			return
-		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	goodbye, cancel := context.WithTimeout(c.life, goodbye)
 	defer cancel()
-	if err := conn.Unlisten(ctx, c.key(dataID)); err != nil {
+	if err := conn.Unlisten(goodbye, c.key(dataID)); err != nil && c.life.Err() == nil { // at its end the connection ends too
 		c.report(dataID, err)
 	}
 }

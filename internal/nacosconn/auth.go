@@ -37,7 +37,7 @@ type Credentials interface {
 // UserPassword returns credentials that log in with a user's name and password
 // and renew the token in time.
 func UserPassword(user, password string) Credentials {
-	return &userPassword{user: user, password: password, turn: make(chan struct{}, 1)}
+	return &userPassword{user: user, password: hide(password), turn: make(chan struct{}, 1)}
 }
 
 const (
@@ -50,24 +50,32 @@ const (
 	// replaced in turn. A user who may not do something is refused with every
 	// token, and everybody who asks for him would log in again and again.
 	refreshPause = 10 * time.Second
-	// refusalPause is how long a refused login is the answer to everybody who
-	// would try the same.
+	// refusalPause is how long a failed login is the answer to everybody who would
+	// try the same.
 	refusalPause = time.Second
 )
 
+// hidden is a secret: whoever prints what holds it, however deep, gets an address.
+// A method for printing would not do: fmt calls none for what is in unexported
+// fields.
+type hidden[T any] func() T
+
+func hide[T any](v T) hidden[T] { return func() T { return v } }
+
 type userPassword struct {
-	user, password string
+	user     string
+	password hidden[string]
 
 	turn chan struct{} // holds one element while somebody logs in
 
-	mu        sync.Mutex // guards the rest; not held while logging in
-	headers   map[string]string
-	renew     time.Time // when the token is to be replaced
-	refreshed time.Time // when a refused token was replaced last
-	refusal   refusal   // of the last login
+	mu        sync.Mutex                // guards the rest; not held while logging in
+	headers   hidden[map[string]string] // nil: none
+	renew     time.Time                 // when the token is to be replaced
+	refreshed time.Time                 // when a refused token was replaced last
+	refusal   refusal                   // of the last login
 }
 
-// refusal is a login that a server refused.
+// refusal is a login that failed.
 type refusal struct {
 	addr string
 	err  error // nil: there was none
@@ -80,7 +88,7 @@ func (u *userPassword) valid() map[string]string {
 	if u.headers == nil || !time.Now().Before(u.renew) {
 		return nil
 	}
-	return u.headers
+	return u.headers()
 }
 
 // Headers implements [Credentials].
@@ -115,7 +123,7 @@ func (u *userPassword) justRefused(e Endpoint) error {
 // Refresh implements [Credentials].
 func (u *userPassword) Refresh(ctx context.Context, e Endpoint, refused map[string]string) (bool, error) {
 	u.mu.Lock()
-	current := u.headers != nil && maps.Equal(u.headers, refused) // else somebody was faster
+	current := u.headers != nil && maps.Equal(u.headers(), refused) // else somebody was faster
 	if current && time.Since(u.refreshed) < refreshPause {
 		u.mu.Unlock()
 		return false, nil
@@ -138,25 +146,37 @@ func (u *userPassword) login(ctx context.Context, e Endpoint) (map[string]string
 	if e.TLS != nil {
 		base = "https://" + e.Addr
 	}
-	form := url.Values{"username": {u.user}, "password": {u.password}}.Encode()
+	form := url.Values{"username": {u.user}, "password": {u.password()}}.Encode()
 	a, err := post(ctx, client, base+loginPath, form)
 	if err == nil && (a.status == http.StatusNotFound || a.status == http.StatusGone) {
 		a, err = post(ctx, client, base+loginPathV3, form)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("login of user %q: %w", u.user, err)
-	}
-	headers, ttl, err := a.token()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if err != nil {
-		err = fmt.Errorf("login of user %q %w", u.user, err)
-		u.refusal = refusal{e.Addr, err, time.Now()}
+		err = fmt.Errorf("login of user %q: %w", u.user, err)
+		if ctx.Err() == nil { // else nobody knows what the server thinks
+			u.failed(e, err)
+		}
 		return nil, err
 	}
-	u.headers, u.refusal = headers, refusal{}
+	headers, ttl, err := a.token()
+	if err != nil {
+		// The server's words may quote what it was sent.
+		said := without(without(err.Error(), u.password()), url.QueryEscape(u.password()))
+		err = fmt.Errorf("login of user %q %s", u.user, said)
+		u.failed(e, err)
+		return nil, err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.headers, u.refusal = hide(headers), refusal{}
 	u.renew = time.Now().Add(ttl * 4 / 5)
 	return headers, nil
+}
+
+func (u *userPassword) failed(e Endpoint, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refusal = refusal{e.Addr, err, time.Now()}
 }
 
 // A token's life is believed between these, in seconds: a server that says less

@@ -33,7 +33,8 @@ type Config struct {
 	Servers []string
 	// Namespace is the ID of the Nacos namespace; "" is "public".
 	Namespace string
-	// Credentials prove who we are; nil: nobody in particular.
+	// Credentials prove who we are; nil: nobody in particular. Without TLS and to a
+	// server that is not on loopback they travel in plain text; that is reported.
 	Credentials Credentials
 	// TLS is for both the gRPC and the HTTP port; nil: plain text.
 	TLS *tls.Config

@@ -22,8 +22,9 @@ const (
 	// requestTimeout is the most that one request may take, whatever its context
 	// says: a hung server must not hold a caller for longer.
 	requestTimeout = 3 * time.Second
-	// maxMessage bounds what we read in one message, in bytes: a list of about
-	// 40,000 instances.
+	// maxMessage bounds what we read in one message, in bytes. A list of 10,000
+	// instances with as much metadata as Nacos allows has 14 MB, one of 40,000
+	// usual ones too. Nothing is read of a message that says that it is longer.
 	maxMessage = 16 << 20
 
 	window = 1 << 20 // HTTP/2 flow control, bytes: one long list without waiting
@@ -37,6 +38,7 @@ type Conn struct {
 	session *Session
 	server  server
 	local   netip.Addr
+	remote  netip.Addr
 	cc      *grpc.ClientConn
 	unary   auto.RequestClient
 	born    time.Time
@@ -45,6 +47,9 @@ type Conn struct {
 	// that, by receive alone.
 	stream auto.BiRequestStream_RequestBiStreamClient
 	acked  chan struct{} // closed when the server has taken us in
+
+	urgent, usual turns
+	silence       silence
 
 	used    atomic.Int64  // nanoseconds from born to the last sign of life
 	suspect chan struct{} // holds one element when the health should be checked now
@@ -64,9 +69,7 @@ func newConn(s *Session, to server, socket net.Conn) (*Conn, error) {
 		acked: make(chan struct{}), suspect: make(chan struct{}, 1), reset: make(chan server, 1),
 		lost: make(chan struct{}),
 	}
-	if a, err := netip.ParseAddrPort(socket.LocalAddr().String()); err == nil {
-		c.local = a.Addr().Unmap()
-	}
+	c.local, c.remote = addrOf(socket.LocalAddr()), addrOf(socket.RemoteAddr())
 	security := insecure.NewCredentials()
 	if s.config.TLS != nil {
 		security = credentials.NewTLS(s.config.TLS)
@@ -91,6 +94,18 @@ func newConn(s *Session, to server, socket net.Conn) (*Conn, error) {
 	c.cc, c.unary = cc, auto.NewRequestClient(cc)
 	return c, nil
 }
+
+// addrOf is the IP address of one end, invalid if it has none.
+func addrOf(a net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+// Loopback reports whether the server is on this machine's loopback interface.
+func (c *Conn) Loopback() bool { return c.remote.IsLoopback() }
 
 // Lost is closed when the connection is gone; another one may be there already.
 func (c *Conn) Lost() <-chan struct{} { return c.lost }
@@ -196,22 +211,30 @@ func (c *Conn) send(ctx context.Context, headers map[string]string, req rpc_requ
 	if err != nil {
 		return err
 	}
+	sent := time.Now()
 	resp, err := c.unary.Request(limited, p)
 	switch {
 	case err == nil:
 		c.touch()
-		return decode(c.server.grpc(), name, resp, out)
+		if _, check := out.(*healthAnswer); !check {
+			c.silence.answered()
+		}
+		return censor(decode(c.server.grpc(), name, resp, out), headers)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case status.Code(err) == codes.DeadlineExceeded && sameDeadline(ctx, limited):
 		<-ctx.Done() // the server has watched the deadline too, and was a bit early
 		return context.Cause(ctx)
 	case status.Code(err) == codes.DeadlineExceeded:
+		err = &silentError{name, requestTimeout, err}
+		if c.silence.unanswered(sent) {
+			c.fail(err)
+		}
 		select {
 		case c.suspect <- struct{}{}:
 		default:
 		}
-		return &connError{c.server, &silentError{name, requestTimeout, err}}
+		return &connError{c.server, err}
 	}
 	return c.server.failure(err)
 }

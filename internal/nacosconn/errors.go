@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 
 // ErrClosed says that the session was used after its Close.
 var ErrClosed = errors.New("nacos: session closed")
+
+var errPlain = errors.New("the credentials travel in plain text; set TLS, or see to it that nobody listens")
 
 // Codes of a ServerError that callers tell apart.
 const (
@@ -30,7 +33,26 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string {
-	return fmt.Sprintf("nacos %s: %s refused: %s (code %d)", e.Server, e.Request, e.Message, e.Code)
+	return fmt.Sprintf("nacos %s: %s refused: %.500s (code %d)", e.Server, e.Request, e.Message, e.Code)
+}
+
+// censor takes the values of headers out of a refusal: a server may quote the token
+// that it refuses.
+func censor(err error, headers map[string]string) error {
+	if refused, ok := errors.AsType[*ServerError](err); ok {
+		for _, secret := range headers {
+			refused.Message = without(refused.Message, secret)
+		}
+	}
+	return err
+}
+
+// without returns text with a secret replaced by stars.
+func without(text, secret string) string {
+	if secret == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, secret, "***")
 }
 
 // connError is why there is no connection to one server.

@@ -2,10 +2,13 @@ package nacosconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nacos-group/nacos-sdk-go/v2/common/remote/rpc/rpc_request"
 	"github.com/nacos-group/nacos-sdk-go/v2/model"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -65,7 +68,13 @@ func (c *Conn) Register(ctx context.Context, group, service string, instances []
 // that arrived after the request was sent.
 func (c *Conn) Subscribe(ctx context.Context, group, service string) (ServiceInfo, error) {
 	var a subscribeAnswer
-	if err := c.call(ctx, rpc_request.NewSubscribeServiceRequest(c.namespace(), service, group, "", true), &a); err != nil {
+	err := c.call(ctx, rpc_request.NewSubscribeServiceRequest(c.namespace(), service, group, "", true), &a)
+	if status.Code(err) == codes.ResourceExhausted {
+		// The list is too long. A push of it would end the connection, and with it
+		// everything else that the connection holds.
+		return ServiceInfo{}, errors.Join(err, c.Unsubscribe(ctx, group, service))
+	}
+	if err != nil {
 		return ServiceInfo{}, err
 	}
 	return c.list("SubscribeServiceRequest", a.Info)

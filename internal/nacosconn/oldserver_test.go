@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,7 @@ type oldServer struct {
 	token     atomic.Value    // the last request's
 	asks      []*auto.Payload // sent to the client once it has introduced itself
 	replies   chan *auto.Payload
+	bomb      *auto.Payload // answers who subscribes
 }
 
 func (o *oldServer) run(t *testing.T) string {
@@ -61,6 +63,9 @@ func (o *oldServer) Request(_ context.Context, p *auto.Payload) (*auto.Payload, 
 		return encode("HealthCheckResponse", "", nil, ok)
 	case "ServiceQueryRequest":
 		return nil, status.Error(codes.DeadlineExceeded, "too late")
+	}
+	if o.bomb != nil && strings.Contains(string(p.GetBody().GetValue()), `"subscribe":true`) {
+		return o.bomb, nil
 	}
 	o.token.Store(p.GetMetadata().GetHeaders()["accessToken"])
 	if o.others.Add(1) <= o.forbidden {

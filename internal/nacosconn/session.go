@@ -53,6 +53,7 @@ type Session struct {
 	stop    context.CancelFunc
 	ended   <-chan struct{} // closed by Close
 	done    sync.WaitGroup
+	warned  bool // of run alone
 
 	// pushing serializes the handler's calls. A connection hands over only while
 	// it is the current one, so nothing of an old connection follows something of
@@ -185,6 +186,7 @@ func (s *Session) run(ctx context.Context) {
 			continue
 		}
 		tried = 0
+		s.warn(conn)
 		s.swap(conn)
 		since := time.Now()
 		wanted := s.watch(ctx, conn, old)
@@ -206,6 +208,16 @@ func (s *Session) run(ctx context.Context) {
 	if old != nil {
 		old.close()
 	}
+}
+
+// warn reports, once, that what proves who we are can be read on the way to the
+// server. It is not refused: most clusters have no TLS.
+func (s *Session) warn(c *Conn) {
+	if s.config.Credentials == nil || s.config.TLS != nil || c.Loopback() || s.warned {
+		return
+	}
+	s.warned = true
+	s.report(c.server.failure(errPlain))
 }
 
 // after is the server that follows one of ours in the list.

@@ -3,6 +3,7 @@ package nacosconn
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Topics runs one loop per key for as long as anybody watches the key, and hands
@@ -25,7 +26,8 @@ type Topic[In, Out any] struct {
 	mu    *sync.Mutex // that of Topics
 	puts  uint64
 	last  Out
-	known bool // last holds something
+	known bool      // last holds something
+	at    time.Time // when the server said last that it holds the same
 	out   map[chan Out]struct{}
 	end   context.CancelFunc // ends the running loop
 }
@@ -84,6 +86,17 @@ func (t *Topics[K, In, Out]) Find(k K) *Topic[In, Out] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.live[k]
+}
+
+// Confirmed returns when the server said last that what watchers of k know is what
+// it holds; false if nobody watches k, or nothing is known yet.
+func (t *Topics[K, In, Out]) Confirmed(k K) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.live[k]; p != nil && p.known {
+		return p.at, true
+	}
+	return time.Time{}, false
 }
 
 // join adds a watcher of k; nil after Close.
@@ -160,10 +173,18 @@ func (p *Topic[In, Out]) Puts() uint64 {
 func (p *Topic[In, Out]) Publish(v Out) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last, p.known = v, true
+	p.last, p.known, p.at = v, true, time.Now()
 	for out := range p.out {
 		replace(out, v)
 	}
+}
+
+// Confirm remembers that the server has just said that it holds what was published
+// last.
+func (p *Topic[In, Out]) Confirm() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = time.Now()
 }
 
 // replace puts v into a channel of one slot. Senders must hold a common lock.

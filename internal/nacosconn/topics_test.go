@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,5 +126,50 @@ func TestSlowWatcherGetsTheLatest(t *testing.T) {
 		assert.Equal(t, 0, <-got)
 		assert.Equal(t, 4, <-got)
 		assert.Empty(t, got)
+	})
+}
+
+func TestConfirmedIsWhenTheServerSaidLastThatNothingHasChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topics := NewTopics(func(ctx context.Context, _ string, p *Topic[int, int]) {
+			for {
+				select {
+				case v := <-p.In():
+					if v == 0 {
+						p.Confirm()
+					} else {
+						p.Publish(v)
+					}
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		defer topics.Close()
+		confirmed := func(want time.Time, ok bool) {
+			t.Helper()
+			synctest.Wait()
+			at, known := topics.Confirmed("k")
+			assert.Equal(t, want, at)
+			assert.Equal(t, ok, known)
+		}
+		confirmed(time.Time{}, false)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = topics.Watch(ctx, "k", func(int) {}) }()
+		confirmed(time.Time{}, false)
+		for _, v := range []int{0, 1, 0, 2} {
+			time.Sleep(time.Second) //nolint:forbidigo // inside a bubble
+			topics.Find("k").Put(v)
+			if v == 0 {
+				synctest.Wait()
+				continue
+			}
+			confirmed(time.Now(), true)
+		}
+		time.Sleep(time.Second) //nolint:forbidigo // inside a bubble
+		topics.Find("k").Put(0)
+		confirmed(time.Now(), true)
+		cancel()
+		confirmed(time.Time{}, false)
 	})
 }

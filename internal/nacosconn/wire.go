@@ -1,9 +1,12 @@
 package nacosconn
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	auto "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
@@ -66,11 +69,25 @@ type ServiceInfo struct {
 type Host struct {
 	IP       string            `json:"ip"`
 	Port     int64             `json:"port"`
-	Weight   float64           `json:"weight"`
+	Weight   Float             `json:"weight"`
 	Healthy  bool              `json:"healthy"`
 	Enabled  bool              `json:"enabled"`
 	Cluster  string            `json:"clusterName"`
 	Metadata map[string]string `json:"metadata"`
+}
+
+// Float is a number of a Java server, which writes some of them as strings: "NaN",
+// "Infinity". One instance with an odd weight must not make the list unreadable.
+type Float float64
+
+// UnmarshalJSON implements [json.Unmarshaler]. What is no number is NaN.
+func (f *Float) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range it is ±Inf
+		v = math.NaN()
+	}
+	*f = Float(v)
+	return nil
 }
 
 func (i *ServiceInfo) check() error {
@@ -112,7 +129,7 @@ func decodePush(typ string, body []byte) (push, error) {
 		ConfigKey
 	}
 	p := push{typ: typ}
-	err := json.Unmarshal(body, &m)
+	err := unmarshal(body, &m)
 	p.id = m.RequestID
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", typ, err)
@@ -168,6 +185,18 @@ func encode(typ, clientIP string, headers map[string]string, body any) (*auto.Pa
 	}, nil
 }
 
+// maxElements bounds the elements of a message, counted as its commas. A list of
+// 20,000 instances with 30 labels each has that many. Without it, 16 MiB of empty
+// instances would become half a gigabyte.
+const maxElements = 1 << 20
+
+func unmarshal(body []byte, out any) error {
+	if n := bytes.Count(body, []byte{','}); n > maxElements {
+		return fmt.Errorf("the message has %d elements, more than %d", n, maxElements)
+	}
+	return json.Unmarshal(body, out)
+}
+
 // decode reads the answer to a request into out, and returns a refusal as
 // *ServerError.
 func decode(server, request string, p *auto.Payload, out answer) error {
@@ -178,12 +207,12 @@ func decode(server, request string, p *auto.Payload, out answer) error {
 		if typ != typeError {
 			return fmt.Errorf("nacos %s: answer to %s has type %q", server, request, typ)
 		}
-		if err := json.Unmarshal(body, &r); err != nil {
+		if err := unmarshal(body, &r); err != nil {
 			return fmt.Errorf("nacos %s: answer to %s: %w", server, request, err)
 		}
 		return &ServerError{server, request, typ, r.code(), r.Message}
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if err := unmarshal(body, out); err != nil {
 		return fmt.Errorf("nacos %s: answer to %s: %w", server, request, err)
 	}
 	if r := out.common(); !r.ok() {

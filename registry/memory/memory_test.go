@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -78,4 +79,12 @@ func ExampleNew() {
 	reg.Set(registry.Service{Name: "order"}, registry.NewInstance("10.0.0.1:8080"))
 	fmt.Println(reg.Instances(registry.Service{Name: "order"})[0].ID)
 	// Output: 10.0.0.1:8080#DEFAULT
+}
+
+func TestMemoryIsAlwaysInSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at, ok := memory.New().Synced(order)
+		assert.True(t, ok)
+		assert.Equal(t, time.Now(), at)
+	})
 }

@@ -34,7 +34,7 @@ type Client struct {
 	watches   *watches
 	start     func(*publication) // runs it
 	stop      context.CancelFunc
-	ended     <-chan struct{} // closed by Close
+	life      context.Context //nolint:containedctx // the client's own, ended by Close
 	done      sync.WaitGroup  // the publications
 
 	mu           sync.Mutex // guards publications; locked before a publication's own
@@ -55,7 +55,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Client{
-		namespace: cfg.Namespace, onError: o.onError, stop: stop, ended: ctx.Done(),
+		namespace: cfg.Namespace, onError: o.onError, stop: stop, life: ctx,
 		publications: make(map[registry.Service]*publication),
 	}
 	if cfg.Public() {

@@ -12,10 +12,14 @@ import (
 	"github.com/graylane/graylane/registry"
 )
 
-// verifyEvery is how often, give or take a fifth, we look whether the registry
-// still lists what we announce. The first look comes after a server could have
-// shown us the copy of a lost connection, which it keeps for up to 35 s.
-const verifyEvery = 40 * time.Second
+const (
+	// firstLook is when, give or take a fifth, we look how the registry lists what
+	// it has just accepted; its answers lag by 0.6 s. What it lists may still be
+	// the copy of a lost connection, which it keeps for up to 35 s.
+	firstLook = 2500 * time.Millisecond
+	// verifyEvery is how often, give or take a fifth, we look again.
+	verifyEvery = 40 * time.Second
+)
 
 // publication keeps what the server holds of one service equal to what this
 // process wants: one set per connection, sent as a whole, since Nacos knows no
@@ -74,7 +78,7 @@ func (p *publication) await(ctx context.Context, id string, done func() (bool, e
 		select {
 		case <-changed:
 			continue
-		case <-p.client.ended:
+		case <-p.client.life.Done():
 			return registry.ErrClosed
 		case <-ctx.Done():
 		}
@@ -94,6 +98,7 @@ func (p *publication) await(ctx context.Context, id string, done func() (bool, e
 // more, or with the client.
 func (p *publication) run(ctx context.Context) {
 	var backoff nacosconn.Backoff
+	look := firstLook
 	for ctx.Err() == nil {
 		conn, changed := p.client.session.Current()
 		p.mu.Lock()
@@ -112,11 +117,14 @@ func (p *publication) run(ctx context.Context) {
 		set, revision, behind := p.desired(conn)
 		if !behind {
 			backoff.Reset()
-			p.rest(ctx, conn, changed)
+			if p.rest(ctx, conn, changed, look) {
+				look = verifyEvery
+			}
 			continue
 		}
 		err := conn.Register(ctx, p.service.Group, p.service.Name, set)
 		if err == nil {
+			look = firstLook
 			p.outcome(conn, revision, nil)
 			continue
 		}
@@ -173,10 +181,10 @@ func (p *publication) sleep(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// rest waits for a wish or another connection, and makes sure now and then that
-// the registry still lists what it has accepted.
-func (p *publication) rest(ctx context.Context, conn *nacosconn.Conn, changed <-chan struct{}) {
-	look := time.NewTimer(nacosconn.Jitter(verifyEvery))
+// rest waits for a wish or another connection. After a while, give or take a fifth,
+// it makes sure that the registry still lists what it has accepted, and returns true.
+func (p *publication) rest(ctx context.Context, conn *nacosconn.Conn, changed <-chan struct{}, after time.Duration) bool {
+	look := time.NewTimer(nacosconn.Jitter(after))
 	defer look.Stop()
 	select {
 	case <-p.wake:
@@ -185,45 +193,7 @@ func (p *publication) rest(ctx context.Context, conn *nacosconn.Conn, changed <-
 	case <-ctx.Done():
 	case <-look.C:
 		p.verify(ctx, conn)
+		return true
 	}
-}
-
-// verify reads the list; if an instance is missing, the set is sent again. But
-// one that an operator has disabled in the console is never listed either, and
-// nothing tells it from one that the server forgot. So an instance is sent again
-// once, and after that only if it has been listed in between, has changed, or the
-// connection is another: each time costs every subscriber a push, and it changes
-// nothing for one that is disabled.
-func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) {
-	info, err := conn.Query(ctx, p.service.Group, p.service.Name)
-	if err != nil {
-		if ctx.Err() == nil {
-			p.client.report(p.service, err)
-		}
-		return
-	}
-	listed := make(map[string]bool, len(info.Hosts))
-	for i := range info.Hosts {
-		if in, err := instance(&info.Hosts[i]); err == nil {
-			listed[in.ID] = true
-		}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range p.members {
-		now := attempt{conn, r.since}
-		switch {
-		case listed[r.instance.ID]:
-			r.resent = attempt{}
-		case r.instance.Enabled && r.resent != now: // what we have disabled is not listed
-			r.resent = now
-			p.accepted = 0
-		}
-	}
-}
-
-// attempt is an instance, as it was in a revision, sent over a connection.
-type attempt struct {
-	conn     *nacosconn.Conn
-	revision uint64
+	return false
 }

@@ -35,7 +35,7 @@ func (c *Client) Register(ctx context.Context, s registry.Service, in registry.I
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
-	case <-c.ended:
+	case <-c.life.Done():
 		return nil, registry.ErrClosed
 	default:
 	}
@@ -58,6 +58,7 @@ type registration struct {
 	since    uint64  // the revision of the desired set that holds it as it is
 	closed   bool    // it is no longer in the desired set
 	resent   attempt // the last that was made because it was not listed
+	told     string  // what was reported of how it is shown
 }
 
 // Instance implements [registry.Registration].
@@ -72,7 +73,7 @@ func (r *registration) Instance() registry.Instance {
 // State implements [registry.Registration].
 func (r *registration) State() registry.State {
 	select {
-	case <-r.p.client.ended:
+	case <-r.p.client.life.Done():
 		return registry.Closed
 	default:
 	}

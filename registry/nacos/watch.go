@@ -37,6 +37,18 @@ func (c *Client) Watch(ctx context.Context, s registry.Service, fn func(registry
 	}))
 }
 
+// Synced returns when Nacos said last that the list that watchers of s have is the
+// one that it holds: by a push, or by an answer, which is asked for every 10 s, give
+// or take 2, and may be 0.6 s behind. False if nobody watches s, or no list has come
+// yet. It is cheap.
+func (c *Client) Synced(s registry.Service) (time.Time, bool) {
+	s, err := c.service(s)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return c.watches.Confirmed(s)
+}
+
 // pushed takes a list that the server has sent.
 func (c *Client) pushed(info nacosconn.ServiceInfo) {
 	s := registry.Service{Namespace: c.namespace, Group: info.GroupName, Name: info.Name}
@@ -51,6 +63,8 @@ type follower struct {
 	service registry.Service
 	watched *watched
 	last    *registry.Snapshot // what was published; nil: nothing
+	told    string             // what was reported of the last list
+	near    bool               // the server is on this machine's loopback interface
 	backoff nacosconn.Backoff
 }
 
@@ -66,7 +80,7 @@ func (c *Client) follow(ctx context.Context, s registry.Service, w *watched) {
 			f.stay(ctx, conn)
 		}
 		if ctx.Err() != nil {
-			f.unsubscribe(ctx, conn)
+			f.unsubscribe(conn)
 		}
 	}
 }
@@ -75,7 +89,11 @@ func (c *Client) follow(ctx context.Context, s registry.Service, w *watched) {
 // lost or ctx ended.
 func (f *follower) subscribe(ctx context.Context, conn *nacosconn.Conn) bool {
 	f.takePushed() // of the last connection: older than the answer will be
+	f.near = conn.Loopback()
 	for {
+		if !nacosconn.Pause(ctx, conn.Lost(), f.turn(conn)) {
+			return false
+		}
 		err := f.ask(ctx, conn.Subscribe)
 		if err == nil {
 			f.backoff.Reset()
@@ -91,11 +109,20 @@ func (f *follower) subscribe(ctx context.Context, conn *nacosconn.Conn) bool {
 	}
 }
 
+// turn is how long to wait before asking for the list.
+func (f *follower) turn(conn *nacosconn.Conn) time.Duration {
+	if f.last == nil {
+		return conn.UrgentTurn()
+	}
+	return conn.Turn()
+}
+
 // stay takes pushes, and reads the list now and then, as long as the connection
 // lives.
 func (f *follower) stay(ctx context.Context, conn *nacosconn.Conn) {
 	again := time.NewTimer(nacosconn.Jitter(reconcileEvery))
 	defer again.Stop()
+	due := false // it is time, and our turn comes when again fires
 	for {
 		select {
 		case <-ctx.Done():
@@ -105,23 +132,36 @@ func (f *follower) stay(ctx context.Context, conn *nacosconn.Conn) {
 		case info := <-f.watched.In():
 			f.publish(info, registry.Pushed)
 		case <-again.C:
-			if err := f.ask(ctx, conn.Query); err != nil && ctx.Err() == nil {
-				f.client.report(f.service, err)
+			if !due {
+				due = true
+				again.Reset(f.turn(conn))
+				continue
 			}
-			again.Reset(nacosconn.Jitter(reconcileEvery))
+			due = false
+			again.Reset(f.reconcile(ctx, conn))
 		}
 	}
 }
 
-func (f *follower) unsubscribe(ctx context.Context, conn *nacosconn.Conn) {
-	select {
-	case <-f.client.ended: // the connection ends too
-		return
-	default:
+// reconcile reads the list and returns when to do so again: soon, if it failed.
+func (f *follower) reconcile(ctx context.Context, conn *nacosconn.Conn) time.Duration {
+	err := f.ask(ctx, conn.Query)
+	if err == nil {
+		f.backoff.Reset()
+		return nacosconn.Jitter(reconcileEvery)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	if ctx.Err() == nil {
+		f.client.report(f.service, err)
+	}
+	return f.backoff.Next()
+}
+
+// unsubscribe ends the subscription, but for the end of the client: the connection ends
+// too then.
+func (f *follower) unsubscribe(conn *nacosconn.Conn) {
+	goodbye, cancel := context.WithTimeout(f.client.life, goodbye)
 	defer cancel()
-	if err := conn.Unsubscribe(ctx, f.service.Group, f.service.Name); err != nil {
+	if err := conn.Unsubscribe(goodbye, f.service.Group, f.service.Name); err != nil && f.client.life.Err() == nil {
 		f.client.report(f.service, err)
 	}
 }
@@ -140,6 +180,18 @@ func (f *follower) ask(
 	return err
 }
 
+// tell reports what is wrong with a list, unless it is the same as last time.
+func (f *follower) tell(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if err != nil && text != f.told {
+		f.client.report(f.service, err)
+	}
+	f.told = text
+}
+
 func (f *follower) takePushed() {
 	select {
 	case info := <-f.watched.In():
@@ -150,15 +202,14 @@ func (f *follower) takePushed() {
 
 // publish converts a list and hands it on, unless it is the last one again.
 func (f *follower) publish(info nacosconn.ServiceInfo, from registry.Origin) {
-	list, err := instances(info.Hosts)
+	list, err := instances(info.Hosts, f.near)
+	f.tell(err)
 	next := registry.NewSnapshot(f.service, 0, list)
 	if f.last != nil && f.last.SameInstances(next) {
+		f.watched.Confirm()
 		return
 	}
 	f.last = next
-	if err != nil {
-		f.client.report(f.service, err)
-	}
 	f.watched.Publish(registry.Update{Instances: list, Origin: from, At: time.Now()})
 }
 
