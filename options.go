@@ -28,6 +28,7 @@ type options struct {
 	defaultVersion, service   setting
 	cache                     setting // a directory; noCache: none
 	retries                   *int    // nil: the resolver's default
+	hold                      *time.Duration
 	labels                    map[string]setting
 	slowStart                 *time.Duration // nil: the resolver's default
 	policy                    config.Policy
@@ -152,6 +153,13 @@ func WithRetries(n int) Option {
 	return func(o *options) { o.retries = &n }
 }
 
+// WithHold sets for how long instances are held, at most, that an empty or suddenly small
+// list does not have any more, see resolver.WithHold. The default is
+// resolver.DefaultHold; 0 disables.
+func WithHold(d time.Duration) Option {
+	return func(o *options) { o.hold = &d }
+}
+
 // WithPolicy sets how an instance is picked where a service's document says nothing of
 // it, see resolver.WithPolicy. The default is config.Weighted.
 func WithPolicy(p config.Policy) Option {
@@ -182,6 +190,9 @@ func (o *options) resolverOptions(s *settings) []resolver.Option {
 	}
 	if o.slowStart != nil {
 		opts = append(opts, resolver.WithSlowStart(*o.slowStart))
+	}
+	if o.hold != nil {
+		opts = append(opts, resolver.WithHold(*o.hold))
 	}
 	if o.retries != nil {
 		opts = append(opts, resolver.WithRetries(*o.retries))

@@ -27,8 +27,9 @@ type Endpoint struct {
 	_        [64 - 56]byte
 
 	tarnished atomic.Bool // it has failed lately: successes count too
-	judging   sync.Mutex  // guards what follows; nothing is called under it
+	judging   sync.Mutex  // guards what follows; subset.ejecting may be taken under it
 	changed   int64       // when it was ejected or returned
+	due       int64       // when the last ejection was over, and it was to be tried
 	window    int64       // when the first of failures was
 	failures  int         // since then
 	successes int

@@ -49,6 +49,9 @@ const (
 	firstEjection   = time.Second
 	longestEjection = 30 * time.Second
 	goodAgain       = 30 * time.Second
+	// unreachableFor is how long one that could not be reached is ejected at least. Who
+	// can connect without a request says when it is back: Endpoint.Reachable.
+	unreachableFor = 10 * time.Second
 	// probeTime is how long a single request that tries an instance keeps others
 	// from it, if it does not end.
 	probeTime = time.Second
@@ -167,24 +170,40 @@ func (s *subset) around(r *rotation, dec *Decision, p Pick, i int) int {
 //
 // An instance that cannot be reached is ejected at once; one that fails, after a few
 // failures in a row, if half of its requests fail, or if it hangs, as long as that
-// leaves half of the candidates.
+// leaves half of the candidates. When one returns while more than half are ejected, the
+// others are tried at once.
 func (d *Decision) Judge(e *Endpoint, v Verdict, took time.Duration, now int64) Change {
 	switch {
 	case v == Good && !e.tarnished.Load(), v == Nothing:
 		return NoChange
 	}
+	c := d.judge(e, v, took, now)
+	if c == Returned {
+		d.rouse(now)
+	}
+	return c
+}
+
+func (d *Decision) judge(e *Endpoint, v Verdict, took time.Duration, now int64) Change {
 	e.judging.Lock()
 	defer e.judging.Unlock()
-	if now-int64(took) < e.changed {
+	began := now - int64(took)
+	switch {
+	case began < e.changed:
 		return NoChange
-	}
-	if v == Good {
+	case v == Good:
 		return e.good(now)
 	}
-	if !e.bad(v, took, now) || v != Unreachable && !d.spares() {
+	out := e.until.Load() != 0
+	if out && began < e.due {
+		return NoChange // it was sent for want of a better one, before the time to try again
+	}
+	d.subset.ejecting.Lock()
+	defer d.subset.ejecting.Unlock()
+	if !e.bad(v, took, now) || !out && v != Unreachable && !d.spares() {
 		return NoChange
 	}
-	e.eject(now)
+	e.eject(v, now)
 	return Ejected
 }
 
@@ -222,15 +241,55 @@ func (e *Endpoint) bad(v Verdict, took time.Duration, now int64) bool {
 }
 
 // eject ejects the endpoint for a while; judging is locked.
-func (e *Endpoint) eject(now int64) {
+func (e *Endpoint) eject(v Verdict, now int64) {
 	d := min(longestEjection, firstEjection<<min(e.strikes, maxStrikes))
-	d = time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // a spread, no secret
+	if v == Unreachable {
+		d = max(d, unreachableFor)
+	}
+	d = time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 	e.strikes++
-	e.row, e.changed = 0, now
-	e.until.Store(now + int64(d))
+	e.row, e.changed, e.due = 0, now, now+int64(d)
+	e.until.Store(e.due)
 }
 
-// spares reports whether half of the candidates are left if one more is ejected.
+// Reachable says that somebody listens at the endpoint's address again: a single request
+// may try it.
+func (e *Endpoint) Reachable(now int64) {
+	e.judging.Lock()
+	defer e.judging.Unlock()
+	e.wake(now)
+}
+
+// wake lets a single request try the endpoint, if it is ejected; judging is locked.
+func (e *Endpoint) wake(now int64) {
+	if e.until.Load() != 0 && e.due > now {
+		e.due = now
+		e.until.Store(now)
+	}
+}
+
+// rouse makes all that are ejected be tried at once, if more than half were when one has
+// returned: what has ended for it may have ended for all, and it must not stay alone
+// with their load.
+func (d *Decision) rouse(now int64) {
+	out := 1 // that one
+	for _, e := range d.subset.endpoints {
+		if e.until.Load() != 0 {
+			out++
+		}
+	}
+	if 2*out <= len(d.subset.endpoints) {
+		return
+	}
+	for _, e := range d.subset.endpoints {
+		e.judging.Lock()
+		e.wake(now)
+		e.judging.Unlock()
+	}
+}
+
+// spares reports whether half of the candidates are left if one more is ejected; the
+// subset's ejecting is locked.
 func (d *Decision) spares() bool {
 	out := 1
 	for _, e := range d.subset.endpoints {

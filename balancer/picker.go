@@ -1,5 +1,7 @@
 package balancer
 
+import "sync"
+
 // Skip says which endpoints a pick passes over: those already tried, or not
 // ready on this connection.
 type Skip interface {
@@ -26,6 +28,9 @@ type subset struct {
 	ring      *ring     // nil unless the balance is hash
 	// total counts the requests in flight that the ring gave out; nil without one.
 	total *load
+	// ejecting is held while one is ejected, so that no two are, each as the last that
+	// can be spared. Nothing is locked under it.
+	ejecting sync.Mutex
 }
 
 // pick returns the index of a member that is not skipped, -1 if all are. It never

@@ -119,6 +119,7 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 	if vs := info.Trailer[serving.VersionHeader]; len(vs) > 0 {
 		o.Version = vs[0]
 	}
+	o.Leaving = len(info.Trailer[serving.LeavingHeader]) > 0
 	c.call.Done(ctx, o)
 }
 

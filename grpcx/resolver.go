@@ -1,6 +1,7 @@
 package grpcx
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -50,7 +51,7 @@ type serviceResolver struct {
 	link   *link
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	addrs  []string // reported last; belongs to run
+	addrs  []address // reported last; belongs to run
 }
 
 // run reports an empty list first, which puts the policy in force: calls then
@@ -71,10 +72,16 @@ func (r *serviceResolver) run(ctx context.Context) {
 	})
 }
 
-func (r *serviceResolver) report(addrs []string) {
+func (r *serviceResolver) report(addrs []address) {
 	endpoints := make([]gresolver.Endpoint, len(addrs))
-	for i, addr := range addrs {
-		endpoints[i].Addresses = []gresolver.Address{{Addr: addr}}
+	for i, a := range addrs {
+		addr := gresolver.Address{Addr: a.addr}
+		if a.boot != "" {
+			// Of another process there it is another address: it gets a connection at
+			// once, and not when gRPC's back-off from the last one's end is over.
+			addr.Attributes = attributes.New(bootKey{}, a.boot)
+		}
+		endpoints[i].Addresses = []gresolver.Address{addr}
 	}
 	// The policy takes every list; an error comes from another one, which run
 	// finds out, or from a ClientConn that is closing.
@@ -94,13 +101,20 @@ func (r *serviceResolver) Close() {
 	r.link.view.Close()
 }
 
+// address is where a process can be reached.
+type address struct{ addr, boot string }
+
+type bootKey struct{}
+
 // addresses returns the addresses of a list, each once, sorted. Instances that
 // get no traffic now are among them: what changes that is no reason to connect.
-func addresses(s *registry.Snapshot) []string {
-	addrs := make([]string, 0, s.Len())
+func addresses(s *registry.Snapshot) []address {
+	addrs := make([]address, 0, s.Len())
 	for _, in := range s.All() {
-		addrs = append(addrs, in.Addr)
+		addrs = append(addrs, address{in.Addr, in.Metadata[registry.KeyBoot]})
 	}
-	slices.Sort(addrs)
-	return slices.Compact(addrs)
+	slices.SortFunc(addrs, func(a, b address) int {
+		return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(a.boot, b.boot))
+	})
+	return slices.CompactFunc(addrs, func(a, b address) bool { return a.addr == b.addr })
 }

@@ -2,15 +2,25 @@ package grpcx_test
 
 import (
 	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/grpcx"
 	"github.com/graylane/graylane/internal/hello"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
 
@@ -98,4 +108,73 @@ func TestTheDocumentLimitsAttempts(t *testing.T) {
 		_, err := c.Say(resolver.WithIdempotent(calling(t, "v2")), &hello.HelloRequest{})
 		require.NoError(t, err)
 	}
+}
+
+// restarted serves another process at the address of a provider that has ended.
+func (p *provider) restarted(tb testing.TB) *provider {
+	tb.Helper()
+	next := &provider{addr: p.addr, version: p.version}
+	var ln net.Listener
+	require.Eventually(tb, func() (ok bool) {
+		var err error
+		ln, err = new(net.ListenConfig).Listen(tb.Context(), "tcp", p.addr)
+		return err == nil
+	}, patience, time.Millisecond)
+	s := grpc.NewServer(grpc.StatsHandler((*opened)(next)))
+	hello.RegisterHelloServer(s, next)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(ln) })
+	next.stop = sync.OnceFunc(func() { s.Stop(); wg.Wait() })
+	tb.Cleanup(next.stop)
+	return next
+}
+
+// gRPC waits longer and longer before it connects again to an address that failed; a
+// process that was started again there has not failed yet.
+func TestAProcessThatWasStartedAgainIsConnectedToAtOnce(t *testing.T) {
+	w := newWorld(t, "")
+	p := newProvider(t, "v1")
+	registered := func(p *provider, boot string) {
+		in := p.instance()
+		in.Metadata[registry.KeyBoot] = boot
+		w.registry.Set(greeter, in)
+	}
+	registered(p, "one")
+	never := backoff.Config{BaseDelay: time.Hour, Multiplier: 1, MaxDelay: time.Hour}
+	_, c := w.dial(t, grpc.WithConnectParams(grpc.ConnectParams{Backoff: never, MinConnectTimeout: time.Second}))
+	warm(t, c, p)
+	p.stop()
+	require.Eventually(t, func() bool {
+		_, err := c.Say(calling(t, ""), &hello.HelloRequest{})
+		return err != nil
+	}, patience, time.Millisecond)
+	next := p.restarted(t)
+	registered(next, "two")
+	warm(t, c, next)
+}
+
+func TestWhoLeavesSaysSo(t *testing.T) {
+	var leaving atomic.Bool
+	w := newWorld(t, "", resolver.WithHooks(resolver.Hooks{
+		OnDone: func(_ context.Context, _ resolver.Call, o resolver.Outcome, _ time.Duration) {
+			if o.Leaving {
+				leaving.Store(true)
+			}
+		},
+	}))
+	s := serve(t, w.registry, newGreeting().register, grpcx.WithLinger(patience))
+	_, c := w.dial(t)
+	_, err := c.Say(calling(t, ""), &hello.HelloRequest{}, grpc.WaitForReady(true))
+	require.NoError(t, err)
+	require.False(t, leaving.Load())
+	s.stop()
+	require.Eventually(t, func() bool {
+		_, err := c.Say(calling(t, ""), &hello.HelloRequest{})
+		return leaving.Load() || err != nil
+	}, patience, time.Millisecond)
+	assert.True(t, leaving.Load(), "it is held, and says that the registry is right")
+	require.Eventually(t, func() bool {
+		_, err := c.Say(calling(t, ""), &hello.HelloRequest{})
+		return errors.Is(err, balancer.ErrNoInstance)
+	}, patience, time.Millisecond)
 }

@@ -57,6 +57,7 @@ type server struct {
 	grpc   *grpc.Server
 	health *health.Server // nil if register brought its own
 	in     *incoming
+	ready  bool
 }
 
 var _ serving.Server = (*server)(nil)
@@ -86,6 +87,10 @@ func (s *server) Registered(in registry.Instance) { s.in.setVersion(in.Version()
 
 // SetReady implements serving.Server.
 func (s *server) SetReady(ready bool) {
+	if s.ready && !ready {
+		s.in.leave()
+	}
+	s.ready = ready
 	if s.health == nil {
 		return
 	}

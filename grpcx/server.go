@@ -31,7 +31,7 @@ func Interceptors(opts ...ServerOption) []grpc.ServerOption {
 type incoming struct {
 	carried []string
 	edge    serving.Edge
-	trailer atomic.Pointer[metadata.MD] // nil: no version to tell
+	trailer atomic.Pointer[metadata.MD] // nil: nothing to tell
 	newest  atomic.Int64                // when the newest request began, in Unix nanoseconds; 0: never
 
 	// draining ends at the drain.
@@ -49,6 +49,15 @@ func (in *incoming) setVersion(version string) {
 	if version != "" {
 		in.trailer.Store(&metadata.MD{serving.VersionHeader: {version}})
 	}
+}
+
+// leave makes answers say that the server is about to end.
+func (in *incoming) leave() {
+	md := metadata.MD{serving.LeavingHeader: {"1"}}
+	if old := in.trailer.Load(); old != nil {
+		md = metadata.Join(*old, md)
+	}
+	in.trailer.Store(&md)
 }
 
 func (in *incoming) options() []grpc.ServerOption {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/resolver"
 )
 
@@ -23,6 +24,7 @@ type attempt struct {
 
 	status  int
 	version string
+	leaving bool
 	body    io.ReadCloser
 	ended   atomic.Bool
 }
@@ -40,8 +42,12 @@ func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Re
 	if vs := resp.Header[canonical(VersionHeader)]; len(vs) > 0 {
 		a.version = vs[0]
 	}
+	if name := canonical(serving.LeavingHeader); len(resp.Header[name]) > 0 {
+		a.leaving = true
+		delete(resp.Header, name) // it is about this hop
+	}
 	resp.Request = req
-	a.call.Began(resolver.Outcome{Status: a.status})
+	a.call.Began(resolver.Outcome{Status: a.status, Leaving: a.leaving})
 	if w, ok := resp.Body.(io.Writer); ok { // 101 Switching Protocols
 		a.call.Answered()
 		a.body = resp.Body
@@ -93,7 +99,7 @@ func (a *attempt) end(err error) {
 	if errors.Is(err, io.EOF) && a.status != 0 {
 		err = nil
 	}
-	a.call.Done(a.out.Context(), resolver.Outcome{Err: err, Status: a.status, Version: a.version})
+	a.call.Done(a.out.Context(), resolver.Outcome{Err: err, Status: a.status, Version: a.version, Leaving: a.leaving})
 	if a.cancel != nil {
 		a.cancel()
 	}

@@ -33,6 +33,7 @@ type handler struct {
 	next    http.Handler
 	carried []string
 	edge    serving.Edge
+	leaving atomic.Bool
 	version atomic.Pointer[string] // nil: not known
 	ready   atomic.Bool
 
@@ -56,6 +57,9 @@ func (h *handler) setVersion(v string) {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v := h.version.Load(); v != nil {
 		header(w.Header()).Set(VersionHeader, *v)
+	}
+	if h.leaving.Load() {
+		header(w.Header()).Set(serving.LeavingHeader, "1")
 	}
 	if r.URL.Path == HealthPath {
 		h.serveHealth(w)

@@ -130,7 +130,7 @@ func (*timeout) Timeout() bool { return true }
 func (*timeout) Temporary() bool { return true }
 
 // Is makes it a context.DeadlineExceeded.
-func (*timeout) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // Is compares
+func (*timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // limited sends the attempt, and ends it if the head of its answer takes longer than
 // d. What it has begun ends with the attempt.

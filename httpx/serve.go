@@ -91,7 +91,11 @@ func (s *server) Serve(ln net.Listener) error {
 func (s *server) Registered(in registry.Instance) { s.handler.setVersion(in.Version()) }
 
 // SetReady implements serving.Server.
-func (s *server) SetReady(ready bool) { s.handler.ready.Store(ready) }
+func (s *server) SetReady(ready bool) {
+	if s.handler.ready.Swap(ready) && !ready {
+		s.handler.leaving.Store(true)
+	}
+}
 
 // Drain implements serving.Server.
 func (s *server) Drain(ctx context.Context) error { return s.http.Shutdown(ctx) }

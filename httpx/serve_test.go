@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/httpx"
+	"github.com/graylane/graylane/internal/serving"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
@@ -55,6 +56,27 @@ func (s *running) requireHealth(t *testing.T, want int) {
 	t.Helper()
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	require.Eventually(t, func() bool { return s.health(t, c) == want }, patience, time.Millisecond)
+}
+
+// requireLeaving checks that answers say that the server is about to end, and that the
+// callers of a Transport are not told.
+func (s *running) requireLeaving(t *testing.T) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/", http.NoBody)
+	require.NoError(t, err)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	require.NoError(t, err)
+	drained(t, resp)
+	assert.Equal(t, "1", resp.Header.Get(serving.LeavingHeader))
+
+	w := newWorld(t)
+	w.Set(registry.Service{Name: "user"}, registry.NewInstance(s.addr))
+	req.URL.Host, req.Host = "user", ""
+	resp, err = w.client(t).Do(req)
+	require.NoError(t, err)
+	drained(t, resp)
+	assert.Empty(t, resp.Header.Get(serving.LeavingHeader))
+	assert.True(t, w.outcome(t).Leaving)
 }
 
 func (s *running) wait(t *testing.T) error {
@@ -121,6 +143,7 @@ func TestServeFromTheFirstRequestToTheLast(t *testing.T) {
 	<-running
 	s.cancel()
 	s.requireHealth(t, http.StatusServiceUnavailable)
+	s.requireLeaving(t)
 	require.Empty(t, w.Instances(registry.Service{Name: "user"}), "withdrawn before it stops serving")
 	s.requireHealth(t, 0) // the port is closed, the request still runs
 	select {

@@ -148,8 +148,35 @@ func (c *Call) Streaming() {
 // after that, the length of a body or a slow reader of it, says nothing about the
 // instance. Calling it is not required.
 func (c *Call) Began(o Outcome) {
+	if o.Leaving {
+		c.left()
+	}
 	if !c.heard {
 		c.hear(&o, c.verdict(&o), c.view.resolver.now())
+	}
+}
+
+// evidence is how many findings of requests may wait for those who act on them; more
+// are dropped, others will find the same.
+const evidence = 16
+
+// left tells the hold that the instance is leaving or gone, if it may be held.
+func (c *Call) left() {
+	if c.State.Held == 0 {
+		return
+	}
+	select {
+	case c.view.gone <- c.instance.ID:
+	default:
+	}
+}
+
+// lost says that the instance could not be reached.
+func (c *Call) lost() {
+	c.left()
+	select {
+	case c.view.dead <- c.endpoint:
+	default:
 	}
 }
 
@@ -212,6 +239,12 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 	}
 	if change := c.Decision.Judge(c.endpoint, v, took, now); change != balancer.NoChange {
 		c.view.resolver.options.hooks.health(c, change, &o)
+	}
+	if v == balancer.Unreachable {
+		c.lost()
+	}
+	if o.Leaving {
+		c.left()
 	}
 	if change := c.State.Director.Count(&c.Decision, v, c.began, now); change != balancer.NoChange {
 		c.view.resolver.options.hooks.guard(c, change, &o)

@@ -35,11 +35,8 @@ type prober struct {
 // gone, again with each further proof until they are no longer held. A nil dial is
 // net.Dialer's.
 func newProber(dial dialFunc, gone chan<- string) *prober {
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
 	return &prober{
-		dial: dial, gone: gone,
+		dial: dialerOf(dial), gone: gone,
 		held: newMailbox[[]registry.Instance](), slots: make(chan struct{}, maxProbes),
 	}
 }
@@ -94,7 +91,7 @@ func (p *prober) probe(ctx context.Context, id, addr string) {
 		case p.slots <- struct{}{}:
 		}
 		began := time.Now()
-		err := p.connect(ctx, addr)
+		err := connect(ctx, p.dial, addr)
 		<-p.slots
 		if timedOut(err) {
 			timeouts++
@@ -109,7 +106,7 @@ func (p *prober) probe(ctx context.Context, id, addr string) {
 			case p.gone <- id:
 			}
 		}
-		every := probeEvery*4/5 + rand.N(probeEvery*2/5)
+		every := pace(probeEvery)
 		select {
 		case <-ctx.Done():
 			return
@@ -118,11 +115,22 @@ func (p *prober) probe(ctx context.Context, id, addr string) {
 	}
 }
 
+// dialerOf returns dial, and for nil net.Dialer's.
+func dialerOf(dial dialFunc) dialFunc {
+	if dial == nil {
+		return new(net.Dialer).DialContext
+	}
+	return dial
+}
+
+// pace is d, give or take a fifth.
+func pace(d time.Duration) time.Duration { return d*4/5 + rand.N(d*2/5) }
+
 // connect returns nil if somebody listens at addr.
-func (p *prober) connect(ctx context.Context, addr string) error {
+func connect(ctx context.Context, dial dialFunc, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	conn, err := p.dial(ctx, "tcp", addr)
+	conn, err := dial(ctx, "tcp", addr)
 	if err == nil {
 		conn.Close()
 	}

@@ -84,6 +84,8 @@ type Outcome struct {
 	Status int
 	// Version is what the server said of itself, "" if nothing.
 	Version string
+	// Leaving: the server said that it is about to end.
+	Leaving bool
 }
 
 // verdict is what the attempt's end says about its instance. An application's NotFound

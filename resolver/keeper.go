@@ -30,6 +30,7 @@ type keeper struct {
 	snapshot *registry.Snapshot // nil before the first list
 	known    bool
 	cached   bool             // the list is from the cache
+	held     int              // instances that the registry does not list any more
 	rules    *config.Rules    // in force
 	global   *config.Global   // in force
 	waiting  map[string]bool  // documents that nothing is known about yet, by data ID
@@ -60,6 +61,7 @@ func (k *keeper) run() {
 	defer k.view.live.value.Store(nil)
 	defer k.mix(false)
 	wg.Go(func() { newLists(k.view, k.lists.put).run(ctx) })
+	wg.Go(func() { newReviver(k.view).run(ctx) })
 	if k.view.resolver.source != nil {
 		wg.Go(func() { k.watchRules(ctx) })
 	}
@@ -133,8 +135,8 @@ func (k *keeper) report(err error) { k.view.resolver.options.hooks.err(k.view.ke
 
 // list takes a list and reports whether it differs from the one before.
 func (k *keeper) list(l *listed) bool {
-	news := k.known != l.known || k.cached != l.cached
-	k.known, k.cached = l.known, l.cached
+	news := k.known != l.known || k.cached != l.cached || k.held != l.held
+	k.known, k.cached, k.held = l.known, l.cached, l.held
 	revision := uint64(1)
 	if k.snapshot != nil {
 		revision = k.snapshot.Revision() + 1
@@ -156,7 +158,7 @@ func (k *keeper) build() {
 	if d.Ramping() {
 		k.growth = time.After(max(o.SlowStart/growthSteps, time.Millisecond))
 	}
-	k.state = &State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: d, Cached: k.cached, known: k.known}
+	k.state = &State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: d, Cached: k.cached, Held: k.held, known: k.known}
 	k.view.live.publish(k.state)
 }
 

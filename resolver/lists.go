@@ -14,6 +14,7 @@ type listed struct {
 	instances []registry.Instance
 	cached    bool // of an earlier process
 	known     bool // the service has had an instance, of any protocol
+	held      int  // those of the instances that are
 }
 
 // lists makes of what the registry says the lists that are used: until it has said
@@ -26,7 +27,6 @@ type lists struct {
 	answers  *mailbox[registry.Update]
 	earlier  *mailbox[registry.Update] // the cache's
 	answered chan struct{}             // closed with the first answer
-	gone     chan string               // IDs of held instances that have proved to be gone
 	probes   sync.WaitGroup
 
 	hold    *hold
@@ -41,7 +41,7 @@ func newLists(v *View, out func(listed)) *lists {
 	return &lists{
 		view: v, out: out,
 		answers: newMailbox[registry.Update](), earlier: newMailbox[registry.Update](), answered: make(chan struct{}),
-		gone: make(chan string), hold: newHold(v.resolver.options.hold),
+		hold: newHold(v.resolver.options.hold),
 	}
 }
 
@@ -77,7 +77,7 @@ func (l *lists) run(ctx context.Context) {
 				l.event(FromCache, len(u.Instances))
 				l.list(ctx, u.Instances, true)
 			}
-		case id := <-l.gone:
+		case id := <-l.view.gone:
 			if l.hold.gone(id) {
 				l.changed(ctx, false)
 			}
@@ -101,15 +101,15 @@ func (l *lists) list(ctx context.Context, in []registry.Instance, cached bool) {
 
 // changed hands on the list to use, and looks after those of it that are held.
 func (l *lists) changed(ctx context.Context, began bool) {
-	l.last = &listed{l.hold.effective(), l.last.cached, l.known}
+	held := l.hold.held()
+	l.last = &listed{l.hold.effective(), l.last.cached, l.known, len(held)}
 	l.out(*l.last)
 	if l.unsaved == nil && !l.last.cached && l.view.resolver.options.cache != nil {
 		l.unsaved = time.After(saveAfter)
 	}
-	held := l.hold.held()
 	if began {
 		l.event(ListHeld, len(held))
-		l.prober = newProber(l.view.resolver.options.dial, l.gone)
+		l.prober = newProber(l.view.resolver.options.dial, l.view.gone)
 		p := l.prober
 		l.probes.Go(func() { p.run(ctx) })
 	}

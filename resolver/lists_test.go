@@ -28,6 +28,18 @@ func (l *listening) stop(addr string) {
 	l.off[addr] = true
 }
 
+func (l *listening) start(addr string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.off, addr)
+}
+
+func (l *listening) stopped(addr string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.off[addr]
+}
+
 func (l *listening) dial(_ context.Context, _, addr string) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

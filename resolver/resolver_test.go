@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,12 +117,18 @@ func (l *errorLog) all() []error {
 
 func open(t *testing.T, w registry.Watcher, src config.Source, opts ...Option) (*Resolver, *View) {
 	t.Helper()
-	opts = append([]Option{WithHold(0)}, opts...) // lists are obeyed at once, and nothing is dialed
+	// Lists are obeyed at once, and whoever is ejected stays so for its time.
+	opts = append([]Option{WithHold(0), func(o *options) { o.dial = nobody }}, opts...)
 	r, err := New(w, src, opts...)
 	require.NoError(t, err)
 	v, err := r.View(order, "")
 	require.NoError(t, err)
 	return r, v
+}
+
+// nobody listens.
+func nobody(context.Context, string, string) (net.Conn, error) {
+	return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 }
 
 // pick returns where a request goes.

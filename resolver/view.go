@@ -23,6 +23,9 @@ type State struct {
 	// Cached says that the list is one of an earlier process, from the cache: the
 	// registry has not answered yet.
 	Cached bool
+	// Held is how many instances are in use that the registry does not list any more, see
+	// WithHold.
+	Held int
 
 	known bool // the service has had an instance, of any protocol
 }
@@ -46,6 +49,9 @@ type View struct {
 	cancel   context.CancelCauseFunc
 	refs     int // guarded by Resolver.mu
 
+	gone chan string             // IDs of instances of which requests found out that they are leaving, or gone
+	dead chan *balancer.Endpoint // those that could not be reached
+
 	live *live[State] // its value is nil again after the end
 }
 
@@ -55,6 +61,7 @@ func newView(r *Resolver, key viewKey) *View {
 	v := &View{
 		resolver: r, key: key,
 		ctx: ctx, cancel: cancel,
+		gone: make(chan string, evidence), dead: make(chan *balancer.Endpoint, evidence),
 		live: newLive[State](),
 	}
 	r.wg.Go(newKeeper(v, r.globals()).run)

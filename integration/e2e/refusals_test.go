@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/graylane/graylane"
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/nacostest"
 	"github.com/graylane/graylane/resolver"
@@ -62,11 +63,12 @@ func (s *stage) consumeStrict() *consumer {
 }
 
 // consumeDisabled returns a consumer of a service whose only instances an
-// operator took out of traffic.
+// operator took out of traffic. It believes an empty list at once: by default they
+// would be held, since they still answer.
 func (s *stage) consumeDisabled() *consumer {
 	s.t.Helper()
 	p := s.provide("v1", nil)
-	c := s.consume()
+	c := s.consume(graylane.WithHold(0))
 	c.sees(1)
 	for _, protocol := range protocols() {
 		addr := p.servers[protocol].addr

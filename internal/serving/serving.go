@@ -14,6 +14,11 @@ import (
 // says its version.
 const VersionHeader = "x-app-version"
 
+// LeavingHeader is on the answers of a server that is about to end, as VersionHeader is:
+// "1". Who holds its instance, though the registry does not list it any more, knows by
+// it that the registry is right.
+const LeavingHeader = "x-gray-leaving"
+
 // Defaults of Config.
 const (
 	// DefaultLinger covers how long a withdrawal takes to reach every consumer:
@@ -50,7 +55,8 @@ type Server interface {
 	// Registered says what is announced, defaults filled in; it is called once,
 	// before SetReady(true).
 	Registered(in registry.Instance)
-	// SetReady sets what health checks are answered; not ready at first.
+	// SetReady sets what health checks are answered; not ready at first. A server that
+	// was ready, and is not any more, is leaving and says so in its answers.
 	SetReady(ready bool)
 	// Drain accepts nothing more and waits for what runs, as long as ctx allows.
 	Drain(ctx context.Context) error
