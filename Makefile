@@ -19,7 +19,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart demo gin integration budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart demo gin integration faults budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -63,6 +63,9 @@ figures: ## what the library's own tests measure
 	$(GO) test -v -count=1 -run '^Test(AddedInstances|NoCallFailsWhenConnections|OneConnection|ARollingRestart)' ./httpx ./grpcx
 	FIGURES=1 $(GO) test -v -count=1 -run '^Test(CloseIsQuick|AColdStart)' .
 	$(GO) test -v -count=1 -run '^Test(Hostile|AnUpdateEvery|SeveralCores|NoEndpointIsOverloaded|Policies)' ./config ./balancer
+
+faults: ## the fault suite at full size beside rivals, on a real Nacos of three nodes; about two hours; writes docs/faults-table.md
+	cd integration && $(GO) run ./faults/cmd/faults -full -count 3 -o ../docs/faults-table.md
 
 pinned: ## the picker built with the tag graylane_pinned
 	$(GO) vet -tags graylane_pinned ./...

@@ -13,7 +13,9 @@ import (
 
 // Hooks observe a resolver. A nil field is off. Hooks are called on the path
 // that they observe: they must be quick, must not block, must not call the
-// resolver's Close, and may be called concurrently.
+// resolver's Close, and may be called concurrently. A panic of OnUpdate, OnEvent or
+// OnError, which may run on goroutines of the resolver, is recovered and told to
+// OnError; one of OnPick or OnDone is the caller's of the request.
 type Hooks struct {
 	// OnUpdate: a new state is in force.
 	OnUpdate func(v *View, s *State)
@@ -143,9 +145,20 @@ type hooks []Hooks
 func (h hooks) update(v *View, s *State) {
 	for i := range h {
 		if h[i].OnUpdate != nil {
-			h[i].OnUpdate(v, s)
+			h.safely(v.key.service, "OnUpdate", func() { h[i].OnUpdate(v, s) })
 		}
 	}
+}
+
+// safely calls a hook on a goroutine of ours, which must not end with it: what it panics
+// with is told to the hooks' OnError.
+func (h hooks) safely(s registry.Service, name string, call func()) {
+	defer func() {
+		if p := recover(); p != nil && name != "OnError" {
+			h.err(s, fmt.Errorf("resolver: the hook %s panicked: %v", name, p))
+		}
+	}()
+	call()
 }
 
 func (h hooks) pick(ctx context.Context, c *Call, err error) {
@@ -167,7 +180,7 @@ func (h hooks) done(ctx context.Context, c *Call, o Outcome, took time.Duration)
 func (h hooks) event(e Event) {
 	for i := range h {
 		if h[i].OnEvent != nil {
-			h[i].OnEvent(e)
+			h.safely(e.Service, "OnEvent", func() { h[i].OnEvent(e) })
 		}
 	}
 }
@@ -184,7 +197,7 @@ func (h hooks) health(c *Call, change balancer.Change, o *Outcome) {
 func (h hooks) err(s registry.Service, err error) {
 	for i := range h {
 		if h[i].OnError != nil {
-			h[i].OnError(s, err)
+			h.safely(s, "OnError", func() { h[i].OnError(s, err) })
 		}
 	}
 }
