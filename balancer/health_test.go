@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -343,7 +344,7 @@ func TestWhoCannotBeReachedStaysAwayUntilSomebodyListens(t *testing.T) {
 	w := newWard(t, config.Weighted, equals(2)...)
 	e := w.of(0)
 	require.Equal(t, Ejected, w.tell(e, Unreachable, 1))
-	assert.GreaterOrEqual(t, e.until.Load()-w.now, int64(8*second))
+	assert.GreaterOrEqual(t, e.until.Load()-w.now, 8*second)
 	w.pass(time.Second)
 	require.False(t, e.admits(w.now))
 	e.Reachable(w.now)
@@ -712,4 +713,21 @@ func TestAFewSlowRequestsMakeNoHotSpot(t *testing.T) {
 			assert.InDelta(t, c.rate*150, n, c.rate*75, "%v", s.sent)
 		}
 	}
+}
+
+// Where most are ejected, the few others share by weight.
+func TestTheFewThatAreLeftShareByWeight(t *testing.T) {
+	weights := slices.Repeat([]float64{1}, 100)
+	weights[3] = 2
+	w := newWard(t, config.Weighted, weights...)
+	left := map[*Endpoint]bool{w.of(3): true, w.of(4): true, w.of(50): true}
+	for i := range weights {
+		if e := w.of(i); !left[e] {
+			w.tell(e, Unreachable, 1)
+		}
+	}
+	got := w.shares(4000)
+	assert.Len(t, got, 3)
+	assert.InDelta(t, 2000, got[w.of(3)], 120)
+	assert.InDelta(t, 1000, got[w.of(50)], 120)
 }

@@ -1,6 +1,9 @@
 package balancer
 
-import "sync"
+import (
+	"math/bits"
+	"sync"
+)
 
 // Skip says which endpoints a pick passes over: those already tried, or not
 // ready on this connection.
@@ -50,7 +53,7 @@ func (s *subset) pick(r *rotation, dec *Decision, p Pick) int {
 }
 
 // redraws is how often a skipped endpoint is answered by drawing again, which
-// keeps the others' shares, before the neighbours are tried in turn, which ends.
+// keeps the others' shares, before all are asked, which ends.
 const redraws = 8
 
 func (s *subset) pickWeighted(r *rotation, skip Skip) int {
@@ -64,12 +67,31 @@ func (s *subset) pickWeighted(r *rotation, skip Skip) int {
 		}
 		i = s.weighted.owner(r.take(s.cursor))
 	}
-	for k := range s.endpoints {
-		if j := (i + k) % len(s.endpoints); !skip.Skip(s.endpoints[j]) {
-			return j
+	return s.pickOfFew(r.take(s.cursor), skip)
+}
+
+// pickOfFew picks, where most are skipped, one of the others by weight: it asks all of
+// them, twice.
+func (s *subset) pickOfFew(point uint64, skip Skip) int {
+	total, last := uint64(0), -1
+	for i, e := range s.endpoints {
+		if !skip.Skip(e) {
+			total += s.weighted.span(i)
+			last = i
 		}
 	}
-	return -1
+	at, _ := bits.Mul64(point, total)
+	for i, e := range s.endpoints {
+		if skip.Skip(e) {
+			continue
+		}
+		span := s.weighted.span(i)
+		if at < span {
+			return i
+		}
+		at -= span
+	}
+	return last // what is skipped has changed meanwhile
 }
 
 // two draws two members, different ones if there are, that are not skipped.

@@ -42,6 +42,14 @@ func newWeighted(weights []uint32) weighted {
 	return w
 }
 
+// span returns how much of the circle endpoint i owns.
+func (w *weighted) span(i int) uint64 {
+	if i == 0 {
+		return w.upper[0]
+	}
+	return w.upper[i] - w.upper[i-1]
+}
+
 // owner returns whose a point is.
 func (w *weighted) owner(point uint64) int {
 	i := int(w.guide[point>>w.shift&uint64(len(w.guide)-1)]) //nolint:gosec // not negative

@@ -395,8 +395,8 @@ func TestALimitEndsAnAttempt(t *testing.T) {
 // foreign is a context that is none of package context: who derives one from it and does
 // not end that leaves a goroutine behind.
 type foreign struct {
-	context.Context //nolint:containedctx // it is one
-	done            chan struct{}
+	context.Context
+	done chan struct{}
 }
 
 func (f foreign) Done() <-chan struct{} { return f.done }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/graylane/graylane/balancer"
@@ -93,12 +94,15 @@ type Outcome struct {
 // verdict is what the attempt's end says about its instance. An application's NotFound
 // is an answer, and a caller that left says nothing.
 func (o *Outcome) verdict(protocol string) balancer.Verdict {
-	bad := false
+	var bad bool
 	switch {
 	case o.givenUp():
 		return balancer.Nothing
 	case o.Err != nil:
 		if op := (*net.OpError)(nil); errors.As(o.Err, &op) && op.Op == "dial" {
+			if ourOwn(op) {
+				return balancer.Nothing
+			}
 			return balancer.Unreachable
 		}
 		bad = true
@@ -120,6 +124,13 @@ func (h hooks) guard(c *Call, change balancer.Change, o *Outcome) {
 		e.Kind, e.Err = TargetWithdrawn, o.reason(c.Protocol())
 	}
 	h.event(e)
+}
+
+// ourOwn reports whether there was no connection for want of something that this
+// process ran out of.
+func ourOwn(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
+		errors.Is(err, syscall.ENOBUFS)
 }
 
 // reason says what was wrong.

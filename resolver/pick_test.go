@@ -128,6 +128,7 @@ func TestFailuresAreThoseOfTheInstance(t *testing.T) {
 		{"http", Outcome{Err: fmt.Errorf("gone: %w", context.Canceled)}, balancer.Nothing},
 		{"grpc", Outcome{Err: fmt.Errorf("lost: %w", ErrUnsent)}, balancer.Nothing},
 		{"http", Outcome{Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, balancer.Unreachable},
+		{"http", Outcome{Err: &net.OpError{Op: "dial", Err: syscall.EMFILE}}, balancer.Nothing},
 		{"http", Outcome{Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, balancer.Bad},
 		{"grpc", Outcome{Status: 5}, balancer.Good},
 		{"grpc", Outcome{Status: 14}, balancer.Bad},
