@@ -97,7 +97,9 @@ func (s *subset) pickOfFew(point uint64, skip Skip) int {
 // two draws two members, different ones if there are, that are not skipped.
 func (s *subset) two(r *rotation, skip Skip) (a, b int) {
 	if skip != nil {
-		a = s.pickWeighted(r, skip)
+		if a = s.pickWeighted(r, skip); a < 0 {
+			return a, a
+		}
 		if b = s.pickWeighted(r, skip); a == b {
 			b = s.pickWeighted(r, skip)
 		}

@@ -32,7 +32,8 @@ type incoming struct {
 	carried []string
 	edge    serving.Edge
 	trailer atomic.Pointer[metadata.MD] // nil: nothing to tell
-	newest  atomic.Int64                // when the newest request began, in Unix nanoseconds; 0: never
+	begin   time.Time
+	newest  atomic.Int64 // when the newest request began, in nanoseconds since begin; 0: never
 
 	// draining ends at the drain.
 	draining context.Context //nolint:containedctx // the life of health watches
@@ -40,7 +41,7 @@ type incoming struct {
 }
 
 func newIncoming(o serverOptions) *incoming {
-	in := &incoming{carried: o.Carried, edge: o.Edge}
+	in := &incoming{carried: o.Carried, edge: o.Edge, begin: time.Now()}
 	in.draining, in.drain = context.WithCancel(context.Background())
 	return in
 }
@@ -92,7 +93,7 @@ func (in *incoming) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServe
 // accept notes a request, and returns the context that its handler runs in.
 func (in *incoming) accept(ctx context.Context, method string) context.Context {
 	if !strings.HasPrefix(method, "/"+healthpb.Health_ServiceDesc.ServiceName+"/") {
-		in.newest.Store(time.Now().UnixNano())
+		in.newest.Store(int64(time.Since(in.begin)) + 1)
 	}
 	md, _ := metadata.FromIncomingContext(ctx) // a copy
 	ctx, md = in.fromOutside(ctx, method, md)
@@ -104,7 +105,7 @@ func (in *incoming) accept(ctx context.Context, method string) context.Context {
 // lastRequest is when the newest request began, zero if there was none.
 func (in *incoming) lastRequest() time.Time {
 	if ns := in.newest.Load(); ns != 0 {
-		return time.Unix(0, ns)
+		return in.begin.Add(time.Duration(ns)) // has the monotonic clock's reading
 	}
 	return time.Time{}
 }
