@@ -35,9 +35,21 @@ func (o *options) openCache() *disk.Store {
 	return store
 }
 
+// closeTime is how long the end of a client waits for a disk that hangs.
+const closeTime = 200 * time.Millisecond
+
 func (c *Client) closeCache() {
-	if c.cache != nil {
+	if c.cache == nil {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
 		_ = c.cache.Close() // all is saved
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTime):
 	}
 }
 

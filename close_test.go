@@ -39,8 +39,11 @@ func TestCloseIsQuickThoughNacosHangs(t *testing.T) {
 		for _, c := range clients {
 			wg.Go(func() {
 				start := time.Now()
-				assert.NoError(t, c.Close())
+				err := c.Close()
 				d := time.Since(start)
+				if err != nil {
+					t.Error(err)
+				}
 				mu.Lock()
 				took = append(took, d)
 				mu.Unlock()
@@ -61,6 +64,7 @@ func TestCloseIsQuickThoughNacosHangs(t *testing.T) {
 
 // atWork makes a client register, watch and listen.
 func atWork(t *testing.T, c *Client) {
+	t.Helper()
 	reg, err := c.Register(t.Context(), user, registry.NewInstance("127.0.0.1:8080"))
 	if !assert.NoError(t, err) {
 		return

@@ -3,6 +3,7 @@ package graylane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -23,7 +24,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if err := os.Setenv(envCache, noCache); err != nil {
-		panic(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -29,6 +29,7 @@ type options struct {
 	cache                     setting // a directory; noCache: none
 	retries                   *int    // nil: the resolver's default
 	hold                      *time.Duration
+	serverErrors              bool
 	labels                    map[string]setting
 	slowStart                 *time.Duration // nil: the resolver's default
 	policy                    config.Policy
@@ -153,6 +154,12 @@ func WithRetries(n int) Option {
 	return func(o *options) { o.retries = &n }
 }
 
+// WithServerErrors makes every HTTP status from 500 on speak against the instance, see
+// resolver.WithServerErrors.
+func WithServerErrors() Option {
+	return func(o *options) { o.serverErrors = true }
+}
+
 // WithHold sets for how long instances are held, at most, that an empty or suddenly small
 // list does not have any more, see resolver.WithHold. The default is
 // resolver.DefaultHold; 0 disables.
@@ -190,6 +197,9 @@ func (o *options) resolverOptions(s *settings) []resolver.Option {
 	}
 	if o.slowStart != nil {
 		opts = append(opts, resolver.WithSlowStart(*o.slowStart))
+	}
+	if o.serverErrors {
+		opts = append(opts, resolver.WithServerErrors())
 	}
 	if o.hold != nil {
 		opts = append(opts, resolver.WithHold(*o.hold))

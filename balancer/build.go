@@ -250,6 +250,15 @@ func (b *builder) guards() {
 		}
 		b.d.guards[name] = newGuard(*b.d.rules.Guard)
 	}
+	if same {
+		// One that is withdrawn stays so though all of its instances are gone, or not
+		// healthy, for a moment.
+		for name, g := range b.prev.guards {
+			if g.next.Load() != 0 && b.d.knows(name) {
+				add(name)
+			}
+		}
+	}
 	for name := range b.d.targets {
 		add(name)
 	}

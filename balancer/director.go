@@ -220,13 +220,27 @@ func (d *Director) Pick(dec *Decision, p Pick) (int, *Endpoint) {
 // now that began at the now of DecideAt, and returns what that has changed: Ejected if
 // the target is withdrawn. Requests of lanes and of the default are nobody's.
 func (d *Director) Count(dec *Decision, v Verdict, began, now int64) Change {
-	if d.guards == nil || v == Nothing || dec.Via != ViaRule || dec.Fallback != NoFallback {
+	if v == Nothing {
+		d.Forgo(dec, began)
+		return NoChange
+	}
+	if d.guards == nil || dec.Via != ViaRule || dec.Fallback != NoFallback {
 		return NoChange
 	}
 	if g := d.guards[dec.Target]; g != nil {
 		return g.done(v != Good, began, now)
 	}
 	return NoChange
+}
+
+// Forgo says that a request that was decided at a time was not sent. If it was to try a
+// withdrawn target, the next one may.
+func (d *Director) Forgo(dec *Decision, at int64) {
+	if d.guards != nil && dec.Via == ViaRule && dec.Fallback == NoFallback {
+		if g := d.guards[dec.Target]; g != nil {
+			g.forgo(at)
+		}
+	}
 }
 
 // Withdrawn reports whether the guard keeps requests from a target now.

@@ -24,7 +24,7 @@ type Endpoint struct {
 	heard    atomic.Int64  // when the last first byte came, or the first of those that wait began
 	usual    atomic.Uint64 // the bits of a float64, in ns: the usual time to the first byte
 	until    atomic.Int64  // ejected until then; 0: it is not; what is past: to be tried
-	_        [64 - 56]byte
+	tryAt    atomic.Int64  // when a request may try it, if it has stalled
 
 	tarnished atomic.Bool // it has failed lately: successes count too
 	judging   sync.Mutex  // guards what follows; subset.ejecting may be taken under it

@@ -109,6 +109,18 @@ func (g *guard) try(now int64) bool {
 	return true
 }
 
+// forgo says that the trial that was admitted at a time was not made.
+func (g *guard) forgo(at int64) {
+	if g.next.Load() == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.trial == at && g.next.Load() == at+int64(trialTime) {
+		g.next.Store(at)
+	}
+}
+
 // done tells how a request to the target ended, and returns what that has changed:
 // Ejected for each trip, a failed trial's too; Returned when it is in use again. A
 // request whose end says nothing about the target, as of a caller who left, is not told.

@@ -96,11 +96,11 @@ func (e *Endpoint) Usual() time.Duration {
 	return time.Duration(math.Float64frombits(e.usual.Load()))
 }
 
-// stalled reports whether requests wait and nothing has come for so long that the
-// instance may hang. It says so before any of them has timed out, and takes it back
+// stalled reports whether several requests wait and nothing has come for so long that
+// the instance may hang. It says so before any of them has timed out, and takes it back
 // with the next byte. Who is slow as usual does not stall.
 func (e *Endpoint) stalled(now int64) bool {
-	if e.waiting.Load() <= 0 {
+	if e.waiting.Load() < hungAfter {
 		return false
 	}
 	return float64(now-e.heard.Load()) > e.stallLimit()
@@ -127,9 +127,17 @@ func (e *Endpoint) stallLimit() float64 {
 func (e *Endpoint) admits(now int64) bool {
 	until := e.until.Load()
 	if until == 0 {
-		return !e.stalled(now)
+		return !e.stalled(now) || e.triesStalled(now)
 	}
 	return until <= now && e.until.CompareAndSwap(until, now+int64(probeTime))
+}
+
+// triesStalled lets a single request through to an endpoint that has stalled, each time
+// its silence has become twice as long: it may only be that what waits there takes long,
+// and nothing else is sent that could be answered.
+func (e *Endpoint) triesStalled(now int64) bool {
+	next := e.tryAt.Load()
+	return next <= now && e.tryAt.CompareAndSwap(next, now+max(now-e.heard.Load(), int64(leastStall)))
 }
 
 // healthy skips who is ejected, and whom the caller skips.
@@ -150,6 +158,9 @@ const detours = 3
 // none, i it is: it is better to ask an instance that failed than nobody.
 func (s *subset) around(r *rotation, dec *Decision, p Pick, i int) int {
 	given := dec.given
+	if s.endpoints[i].until.Load() == 0 && s.mostStall(p.Now) {
+		return i
+	}
 	p.Skip = &healthy{p.Skip, p.Now}
 	for range detours {
 		k := s.pick(r, dec, p)
@@ -162,6 +173,18 @@ func (s *subset) around(r *rotation, dec *Decision, p Pick, i int) int {
 	}
 	dec.given = given
 	return i
+}
+
+// mostStall reports whether more than half of the members seem to hang: then it is no
+// sign of anything.
+func (s *subset) mostStall(now int64) bool {
+	n := 0
+	for _, e := range s.endpoints {
+		if e.stalled(now) {
+			n++
+		}
+	}
+	return 2*n > len(s.endpoints)
 }
 
 // Judge tells an endpoint how a request ended at now that was decided so and took

@@ -237,7 +237,7 @@ func TestASilentEndpointIsPassedOver(t *testing.T) {
 		}
 		w.pass(time.Minute) // idle: that is no silence
 		assert.False(t, e.Ejected(w.now))
-		for range 3 {
+		for range 4 {
 			w.decision.Begin(e, w.now)
 		}
 		limit := max(100*time.Millisecond, 10*usual)
@@ -246,7 +246,11 @@ func TestASilentEndpointIsPassedOver(t *testing.T) {
 		assert.InDelta(t, 250, w.shares(1000)[e], 2)
 		w.pass(1)
 		assert.True(t, e.Ejected(w.now), "usual: %s", usual)
+		assert.Equal(t, 1, w.shares(1000)[e], "a single one tries it")
+		w.pass(limit - 2)
 		assert.Zero(t, w.shares(1000)[e])
+		w.pass(3)
+		assert.Equal(t, 1, w.shares(1000)[e], "and again when the silence is twice as long")
 		assert.Zero(t, w.out(), "it is only suspected")
 
 		e.Heard(0, w.now) // a byte
@@ -257,7 +261,8 @@ func TestASilentEndpointIsPassedOver(t *testing.T) {
 		e.Unheard() // a caller leaves: that is no sign
 		assert.True(t, e.Ejected(w.now))
 		e.Unheard()
-		assert.False(t, e.Ejected(w.now), "nobody waits any more")
+		assert.False(t, e.Ejected(w.now), "one that waits may just take long")
+		e.Unheard()
 		assert.Zero(t, e.waiting.Load())
 		w.decision.Begin(e, 0) // a stream, of which nothing is expected
 		w.pass(time.Hour)
@@ -273,6 +278,7 @@ func TestWhenAllAreSilentPicksGoOn(t *testing.T) {
 				if i%2 == 0 {
 					w.tell(w.of(i), Unreachable, 1)
 				} else {
+					w.decision.Begin(w.of(i), w.now)
 					w.decision.Begin(w.of(i), w.now)
 				}
 			}
@@ -730,4 +736,61 @@ func TestTheFewThatAreLeftShareByWeight(t *testing.T) {
 	assert.Len(t, got, 3)
 	assert.InDelta(t, 2000, got[w.of(3)], 120)
 	assert.InDelta(t, 1000, got[w.of(50)], 120)
+}
+
+// What takes long at some instances keeps no quick request from them for long.
+func TestLongRequestsDoNotStarveTheirInstances(t *testing.T) {
+	for slow := 1; slow <= 4; slow++ {
+		w := newWard(t, config.Weighted, equals(4)...)
+		for i := range slow {
+			for range 3 {
+				w.of(i).begin(w.now)
+			}
+		}
+		w.pass(200 * time.Millisecond)
+		got := map[*Endpoint]int{}
+		for range 2000 { // 100 a second
+			e := w.pick()
+			got[e]++
+			e.begin(w.now)
+			w.pass(2 * time.Millisecond)
+			e.Heard(2*time.Millisecond, w.now)
+			w.pass(8 * time.Millisecond)
+		}
+		for e, n := range got {
+			assert.Greater(t, n, 400, "%d slow: %s", slow, e.ID())
+		}
+		assert.Len(t, got, 4)
+	}
+}
+
+func TestAWithdrawnTargetIsNotForgottenWhileNobodyIsThere(t *testing.T) {
+	doc := rules(t, `
+gray: v1
+default: v1
+rules: [{name: asked-for, by: header.x-gray-version}]
+guard: {failures: 1, hold: 1h}
+`)
+	list := versions("v1", "v2")
+	d := Build(doc, nil, snapshot(list...), Options{}, nil)
+	dec, err := d.DecideAt(request{headers: map[string]string{"x-gray-version": "v2"}}, -1, 1)
+	require.NoError(t, err)
+	require.Equal(t, Ejected, d.Count(&dec, Bad, 1, 2))
+	for _, healthy := range []bool{false, true} {
+		list[1].Healthy = healthy
+		d = Build(doc, nil, snapshot(list...), Options{}, d)
+		assert.True(t, d.Withdrawn("v2", 3))
+	}
+}
+
+func TestATrialThatIsNotMadeIsTheNextOnes(t *testing.T) {
+	g := newGuard(config.Guard{Errors: -1, Failures: 1, Hold: time.Second, Over: time.Second})
+	require.Equal(t, Ejected, g.done(true, 1, 2))
+	now := 2 + int64(2*time.Second)
+	require.True(t, g.admits(now))
+	require.False(t, g.admits(now+1))
+	g.forgo(now + 1)
+	require.False(t, g.admits(now+2), "it was not that one's")
+	g.forgo(now)
+	require.True(t, g.admits(now+3))
 }

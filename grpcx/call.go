@@ -113,8 +113,14 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 	if status.Code(info.Err) == codes.Canceled && !info.BytesReceived {
 		o.Err = fmt.Errorf("%w: %w", context.Canceled, info.Err) // errors.Is knows no codes
 	}
-	if info.Err == nil || info.BytesReceived {
-		o = resolver.Outcome{Status: int(status.Code(info.Err))}
+	switch code := status.Code(info.Err); {
+	case info.Err == nil || info.BytesReceived:
+		o = resolver.Outcome{Status: int(code)}
+	case code != codes.Unavailable && code != codes.DeadlineExceeded:
+		// It failed on this side: a message that is too large, say.
+		o.Err = fmt.Errorf("%w: %w", resolver.ErrGivenUp, info.Err)
+	case !info.BytesSent && code == codes.Unavailable:
+		o.Err = fmt.Errorf("%w: %w", resolver.ErrUnsent, info.Err)
 	}
 	if vs := info.Trailer[serving.VersionHeader]; len(vs) > 0 {
 		o.Version = vs[0]
@@ -155,12 +161,11 @@ func unaryClient(ctx context.Context, method string, req, reply any, cc *grpc.Cl
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	ctx, c := newCell(ctx, method)
-	for {
-		err := c.attempt(ctx, func(ctx context.Context) error { return invoke(ctx, method, req, reply, cc, opts...) })
+	for attempt := ctx; ; attempt = c.again(ctx) {
+		err := c.attempt(attempt, func(ctx context.Context) error { return invoke(ctx, method, req, reply, cc, opts...) })
 		if err == nil || !c.retry(ctx, err) {
 			return c.explain(ctx, err)
 		}
-		ctx = c.again(ctx)
 	}
 }
 

@@ -3,6 +3,7 @@ package grpcx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestOnlyAnAttemptThatWasMadeFixesTheDecision(t *testing.T) {
 		made bool
 	}{
 		"never sent":      {gbalancer.DoneInfo{}, resolver.Outcome{Err: errUnsent}, false},
-		"could not send":  {gbalancer.DoneInfo{Err: lost}, resolver.Outcome{Err: lost}, true},
+		"could not send":  {gbalancer.DoneInfo{Err: lost}, resolver.Outcome{Err: fmt.Errorf("%w: %w", resolver.ErrUnsent, lost)}, true},
 		"sent, no answer": {gbalancer.DoneInfo{Err: lost, BytesSent: true}, resolver.Outcome{Err: lost}, true},
 		"answered with an error": {
 			gbalancer.DoneInfo{

@@ -54,6 +54,6 @@ func (c *cell) again(ctx context.Context) context.Context {
 	if md == nil {
 		md = metadata.MD{}
 	}
-	md[lane.HeaderAttempt] = []string{"retry"}
+	md[lane.HeaderAttempt] = []string{lane.Retry}
 	return metadata.NewOutgoingContext(ctx, md)
 }

@@ -178,3 +178,17 @@ func TestWhoLeavesSaysSo(t *testing.T) {
 		return errors.Is(err, balancer.ErrNoInstance)
 	}, patience, time.Millisecond)
 }
+
+func TestWhatFailsOnThisSideSpeaksAgainstNobody(t *testing.T) {
+	var ejected atomic.Int64
+	w := newWorld(t, "", resolver.WithHooks(resolver.Hooks{OnEvent: func(resolver.Event) { ejected.Add(1) }}))
+	ps := []*provider{newProvider(t, "v1"), newProvider(t, "v1")}
+	w.register(ps...)
+	_, c := w.dial(t)
+	warm(t, c, ps...)
+	for range 20 {
+		_, err := c.Say(calling(t, ""), &hello.HelloRequest{Name: "a long one"}, grpc.MaxCallSendMsgSize(1))
+		require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	}
+	assert.Zero(t, ejected.Load())
+}

@@ -99,7 +99,7 @@ func (a *attempt) end(err error) {
 	if errors.Is(err, io.EOF) && a.status != 0 {
 		err = nil
 	}
-	a.call.Done(a.out.Context(), resolver.Outcome{Err: err, Status: a.status, Version: a.version, Leaving: a.leaving})
+	a.call.Done(a.out.Context(), resolver.Outcome{Err: a.callers(err), Status: a.status, Version: a.version, Leaving: a.leaving})
 	if a.cancel != nil {
 		a.cancel()
 	}

@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -11,38 +12,59 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-// retry returns the next attempt at a request whose attempt a ended so; nil if the
-// caller gets what came of a. Otherwise the answer of a is closed.
-func (a *attempt) retry(req *http.Request, resp *http.Response, err error) *attempt {
+// maxDrained is how much of an answer that is given up is read, so that its connection
+// can be used again.
+const maxDrained = 4 << 10
+
+// retry returns the next attempt at a request whose attempt a ended so; nil, and what
+// the caller gets, if there is none. The answer of an attempt that is given up is closed.
+func (a *attempt) retry(req *http.Request, resp *http.Response, err error) (*attempt, *http.Response, error) {
 	if err == nil && a.status < http.StatusInternalServerError {
-		return nil
+		return nil, resp, nil
 	}
+	o := resolver.Outcome{Err: a.callers(err), Status: a.status}
 	ctx := req.Context()
-	if a.kept != nil && !a.kept.whole() || !a.call.Retry(ctx, resolver.Outcome{Err: err, Status: a.status}, idempotent(req)) {
-		return nil
+	if a.kept != nil && !a.kept.whole() || !a.call.MayRetry(ctx, o, idempotent(req)) {
+		return nil, resp, err
 	}
 	next := newAttempt(req)
-	next.kept = a.kept
 	if req.GetBody != nil {
-		if next.out.Body, err = req.GetBody(); err != nil {
-			return nil
+		body, err2 := req.GetBody()
+		if err2 != nil {
+			return nil, resp, err
 		}
-	}
-	if next.call, err = a.call.Next(ctx, nil); err != nil {
-		return nil
-	}
-	if a.kept != nil {
-		next.out.Body = a.kept.reopened()
+		next.out.Body = body
+	} else if a.kept != nil {
+		next.kept = a.kept.reopened()
+		next.out.Body = next.kept
 	}
 	if resp != nil {
-		_ = resp.Body.Close() // nobody reads it
+		_, _ = io.CopyN(io.Discard, resp.Body, maxDrained)
+		_ = resp.Body.Close() // which ends a
 	}
-	next.out.Header = next.out.Header.Clone()
-	if next.out.Header == nil {
-		next.out.Header = http.Header{}
+	if !a.call.Pause(ctx) {
+		return nil, nil, context.Cause(ctx)
 	}
-	header(next.out.Header).Set(lane.HeaderAttempt, "retry")
-	return next
+	if next.call, err = a.call.Next(ctx, nil); err != nil {
+		return nil, nil, err
+	}
+	if !o.Unsent() {
+		next.out.Header = next.out.Header.Clone()
+		if next.out.Header == nil {
+			next.out.Header = http.Header{}
+		}
+		header(next.out.Header).Set(lane.HeaderAttempt, lane.Retry)
+	}
+	return next, nil, nil
+}
+
+// callers returns the error of an attempt, and whether it is the caller's: the body of
+// the request could not be read to its end.
+func (a *attempt) callers(err error) error {
+	if err != nil && a.kept != nil && a.kept.broken() {
+		return fmt.Errorf("%w: %w", resolver.ErrGivenUp, err)
+	}
+	return err
 }
 
 // idempotent reports whether a request may be carried out twice (RFC 9110, section
@@ -57,14 +79,16 @@ func idempotent(req *http.Request) bool {
 	return key || other || resolver.Idempotent(req.Context())
 }
 
-// kept is the body of a request that cannot be had again. It is closed only when it is
-// known that no other attempt needs it, so that one whose connection was refused, which
-// has read nothing, does not use it up.
+// kept is the body of a request that cannot be had again. It is closed only when it is known that no other
+// attempt needs it, so that one whose connection was refused, which has read nothing,
+// does not use it up. And it knows whether it could be read: that it could not is no
+// fault of the instance.
 type kept struct {
 	body io.ReadCloser
 
 	mu     sync.Mutex // guards what follows; the body is not read under it
 	read   bool       // something was asked for
+	failed bool       // it could not be read to the end
 	closed bool       // by the last attempt
 	last   bool       // no attempt follows
 }
@@ -74,7 +98,19 @@ func (k *kept) Read(p []byte) (int, error) {
 	k.mu.Lock()
 	k.read = true
 	k.mu.Unlock()
-	return k.body.Read(p)
+	n, err := k.body.Read(p)
+	if err != nil && err != io.EOF {
+		k.mu.Lock()
+		k.failed = !k.closed // who reads after the end of an attempt finds it closed
+		k.mu.Unlock()
+	}
+	return n, err
+}
+
+func (k *kept) broken() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failed
 }
 
 // Close implements io.Closer.

@@ -103,6 +103,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, refused(req, err)
 	}
 	a := newAttempt(req)
+	// What can be had again is mostly in memory: net/http knows the readers of package
+	// bytes and strings, sends them in one go with the header, and would not know them
+	// in disguise.
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		a.kept = &kept{body: req.Body}
 		a.out.Body = a.kept
@@ -113,7 +116,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	for {
 		resp, err := a.roundTrip(t.carrier(s, a), req)
-		next := a.retry(req, resp, err)
+		next, resp, err := a.retry(req, resp, err)
 		if next == nil {
 			if a.kept != nil {
 				a.kept.release()

@@ -17,8 +17,11 @@ const (
 )
 
 // HeaderAttempt is on requests that are sent again, and on those that a server makes
-// while it answers such a one: "retry". Who gets it sends nothing again itself.
+// while it answers such a one: Retry. Who gets it sends nothing again itself.
 const HeaderAttempt = "x-gray-attempt"
+
+// Retry is the value of HeaderAttempt.
+const Retry = "retry"
 
 // DefaultHeaders returns the names of the headers that a server carries on when
 // nothing else is said.
@@ -171,7 +174,7 @@ func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 		}
 		c.headers = append(c.headers, pair{name, value})
 	}
-	if len(m.Values(HeaderAttempt)) > 0 {
+	if vs := m.Values(HeaderAttempt); len(vs) == 1 && vs[0] == Retry {
 		if c == nil {
 			c = &carried{}
 		}
@@ -198,7 +201,7 @@ func Extract(ctx context.Context, m Carrier, names []string) context.Context {
 func Inject(ctx context.Context, m Carrier) {
 	if c := from(ctx); c != nil {
 		if c.retried {
-			m.Set(HeaderAttempt, "retry")
+			m.Set(HeaderAttempt, Retry)
 		}
 		switch {
 		case c.user == "":

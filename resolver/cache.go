@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/graylane/graylane/config"
@@ -17,11 +14,16 @@ import (
 // Cache keeps the last good lists and documents for a process that starts while the
 // registry is away. Its methods may be called concurrently. What it answers is not
 // believed before it was checked, and is replaced by the first real answer.
+//
+// Nothing waits for a cache but a document that would otherwise be refused or absent, for
+// 100 ms, and Resolver.Close, for 500 ms. One that hangs is as good as none; the
+// goroutines that hang in it, at most 17 of a resolver, are left behind by Close.
 type Cache interface {
 	// Load returns what was saved under a key, and when; false if nothing was, or it
-	// is damaged.
+	// is damaged. The data belongs to the caller.
 	Load(key string) (data []byte, saved time.Time, ok bool)
-	// Save replaces what is saved under a key.
+	// Save replaces what is saved under a key. It does not keep the data. What stays in
+	// force is saved once a day.
 	Save(key string, data []byte) error
 }
 
@@ -31,10 +33,12 @@ const (
 	cacheAfter = 50 * time.Millisecond
 	// silentAfter is the same for one that is connected and does not answer.
 	silentAfter = time.Second
-	// saveAfter is how long changes of a list are collected before it is saved.
-	saveAfter = time.Second
-	// cacheReports is how often a cache that does not work is reported at most.
-	cacheReports = time.Minute
+	// recallWait is how long a document whose first version is no good waits for the cache.
+	recallWait = 100 * time.Millisecond
+	// youngCache is how old a list of the cache may be to be held against an empty one.
+	youngCache = 10 * time.Minute
+	// maxLoads is how many loads run at once.
+	maxLoads = 16
 )
 
 // WithCache makes the resolver keep the last good lists and documents in c, and serve
@@ -45,27 +49,64 @@ func WithCache(c Cache) Option {
 
 // cached is the resolver's side of the cache. The zero value has none.
 type cached struct {
-	cache Cache
+	*saver
 
-	mu       sync.Mutex // guards reported
-	reported time.Time
+	loads chan struct{} // one for each load that runs
+}
+
+func newCached(o options) cached {
+	if o.cache == nil {
+		return cached{}
+	}
+	return cached{newSaver(o.cache, o.hooks), make(chan struct{}, maxLoads)}
 }
 
 func listKey(k viewKey) string { return "list\x00" + k.service.String() + "\x00" + k.protocol }
 
 func docKey(id string) string { return "doc\x00" + id }
 
-// list returns the saved list of a view, nil if there is none.
-func (c *cached) list(k viewKey) *registry.Update {
-	if c.cache == nil {
+// none reports whether there is no cache; only then load must not be called.
+func (c *cached) none() bool { return c.saver == nil }
+
+// entry is what was saved.
+type entry struct {
+	data  []byte
+	saved time.Time
+	ok    bool
+}
+
+// load returns what will be loaded. Nothing comes from a cache that hangs, or if ctx
+// ends before.
+func (c *cached) load(ctx context.Context, key string) <-chan entry {
+	got := make(chan entry, 1)
+	go func() {
+		select {
+		case c.loads <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		defer func() { <-c.loads }()
+		var e entry
+		e.data, e.saved, e.ok = c.cache.Load(key)
+		got <- e
+	}()
+	return got
+}
+
+// list waits for the saved list of a view, and returns nil if there is none that can be
+// used.
+func (c *cached) list(ctx context.Context, k viewKey) *registry.Update {
+	var e entry
+	select {
+	case e = <-c.load(ctx, listKey(k)):
+	case <-ctx.Done():
+	}
+	if !e.ok {
 		return nil
 	}
-	data, saved, ok := c.cache.Load(listKey(k))
-	if !ok {
-		return nil
-	}
-	u := registry.Update{Origin: registry.Cached, At: saved}
-	if json.Unmarshal(data, &u.Instances) != nil {
+	u := registry.Update{Origin: registry.Cached, At: e.saved}
+	// An empty one would say that the service has no instance, which nobody knows now.
+	if json.Unmarshal(e.data, &u.Instances) != nil || len(speaking(k.protocol, u.Instances)) == 0 {
 		return nil
 	}
 	for i := range u.Instances {
@@ -76,47 +117,22 @@ func (c *cached) list(k viewKey) *registry.Update {
 	return &u
 }
 
-// document returns a saved document.
-func (c *cached) document(id string) (config.Doc, bool) {
-	if c.cache == nil {
-		return config.Doc{}, false
-	}
-	data, _, ok := c.cache.Load(docKey(id))
-	sum, content, cut := bytes.Cut(data, []byte("\n"))
-	return config.Doc{Content: content, MD5: string(sum), State: config.Cached}, ok && cut
+// document returns a saved document; false if there is none.
+func (e entry) document() (config.Doc, bool) {
+	sum, content, cut := bytes.Cut(e.data, []byte("\n"))
+	return config.Doc{Content: content, MD5: string(sum), State: config.Cached}, e.ok && cut
 }
 
-func (c *cached) saveDocument(id string, doc config.Doc) error {
-	return c.save(docKey(id), slices.Concat([]byte(doc.MD5), []byte("\n"), doc.Content))
+func (c *cached) keepDocument(owner any, k kept, doc config.Doc) {
+	k.data = func() ([]byte, error) { return slices.Concat([]byte(doc.MD5), []byte("\n"), doc.Content), nil }
+	c.put(owner, k)
 }
 
-// save saves something, and returns an error that is to be reported.
-func (c *cached) save(key string, data []byte) error {
-	if c.cache == nil {
-		return nil
-	}
-	err := c.cache.Save(key, data)
-	if err == nil {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.reported) >= cacheReports {
-		c.reported = now
-		return fmt.Errorf("%w: %w", ErrCache, err)
-	}
-	return nil
-}
-
-func (c *cached) saveList(k viewKey, list []registry.Instance) error {
-	if c.cache == nil {
-		return nil
-	}
-	data, err := json.Marshal(list)
-	if err != nil {
-		return errors.Join(ErrCache, err) // cannot be
-	}
-	return c.save(listKey(k), data)
+func (c *cached) keepList(owner any, k viewKey, list []registry.Instance) {
+	c.put(owner, kept{
+		service: k.service, key: listKey(k), list: true,
+		data: func() ([]byte, error) { return json.Marshal(list) },
+	})
 }
 
 // away waits until it is clear that a registry or a source of documents is away, and
@@ -142,21 +158,6 @@ func away(ctx context.Context, half any, known <-chan struct{}) bool {
 			if !connected() {
 				return true
 			}
-		}
-	}
-}
-
-// recall gives a document its last good version of an earlier process, or that there
-// was none.
-func (d *document[T]) recall() {
-	doc, ok := d.resolver.cached.document(d.id)
-	switch {
-	case !ok:
-	case len(doc.Content) == 0:
-		d.recalled = true
-	default:
-		if parsed, _ := d.parse(doc.Content); parsed != nil {
-			d.earlier, d.earlierMD5, d.recalled = parsed, doc.MD5, true
 		}
 	}
 }

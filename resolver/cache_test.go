@@ -21,17 +21,18 @@ import (
 type box struct {
 	mu    sync.Mutex
 	data  map[string]string
+	at    map[string]time.Time // when it was saved
 	saves int
 	err   error // of every Save
 }
 
-func newBox() *box { return &box{data: map[string]string{}} }
+func newBox() *box { return &box{data: map[string]string{}, at: map[string]time.Time{}} }
 
 func (b *box) Load(key string) ([]byte, time.Time, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	data, ok := b.data[key]
-	return []byte(data), time.Now(), ok
+	return []byte(data), b.at[key], ok
 }
 
 func (b *box) Save(key string, data []byte) error {
@@ -39,9 +40,16 @@ func (b *box) Save(key string, data []byte) error {
 	defer b.mu.Unlock()
 	b.saves++
 	if b.err == nil {
-		b.data[key] = string(data)
+		b.data[key], b.at[key] = string(data), time.Now()
 	}
 	return b.err
+}
+
+// content returns what is saved, and when it was.
+func (b *box) content() (data map[string]string, at map[string]time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.data), maps.Clone(b.at)
 }
 
 // off is a registry and a source of documents that are away: not connected if it has
@@ -124,7 +132,7 @@ func TestTheFirstAnswerReplacesTheCache(t *testing.T) {
 		assert.Equal(t, "10.0.0.3:1", pick(t, v, request{}), "who is there is asked first")
 		assert.False(t, v.State().Cached)
 		time.Sleep(2 * saveAfter) //nolint:forbidigo // fake time
-		before := maps.Clone(b.data)
+		before, _ := b.content()
 		require.NoError(t, r.Close())
 		assert.Equal(t, before, b.data, "all was saved")
 	})
@@ -151,6 +159,18 @@ func TestARefusedOrMissingDocumentLeavesThatOfAnEarlierProcess(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnAbsentDocumentReplacesOneThatCannotBeUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, src, key := newBox(), newSource(), docKey(config.ServiceDocID(order.Name))
+		b.data[key] = "md5\ngray: v7\n"
+		src.say("")
+		r, _ := open(t, memory.New(), src, WithCache(b))
+		synctest.Wait()
+		require.NoError(t, r.Close())
+		assert.Equal(t, "\n", b.data[key], "though nobody knows the service")
+	})
 }
 
 func TestWithoutACacheARefusalSaysThatNothingIsInForce(t *testing.T) {
@@ -189,6 +209,7 @@ func TestAPoisonedCacheIsIgnored(t *testing.T) {
 		"a bad port": `[{"ID":"10.0.0.1:0#DEFAULT","Addr":"10.0.0.1:0","Weight":1000,"Healthy":true,"Enabled":true}]`,
 		"a name":     `[{"ID":"evil","Addr":"evil.example:80","Weight":1000,"Healthy":true,"Enabled":true}]`,
 		"nothing":    ``,
+		"empty":      `[]`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -26,6 +26,7 @@ type Call struct {
 	instance *registry.Instance
 	tried    []*balancer.Endpoint // by former attempts
 	began    int64                // on the resolver's clock
+	wait     time.Duration        // before Next, see MayRetry
 	heard    bool                 // it does not wait for its first byte any more
 	answered bool                 // it is no load any more, see Answered
 }
@@ -79,6 +80,7 @@ func (v *View) pick(ctx context.Context, req config.Request, skip balancer.Skip,
 		}
 	}
 	if !c.take(skip) {
+		c.State.Director.Forgo(&c.Decision, c.began)
 		err = c.skipped()
 	}
 	return c, err
@@ -158,7 +160,7 @@ func (c *Call) Began(o Outcome) {
 
 // evidence is how many findings of requests may wait for those who act on them; more
 // are dropped, others will find the same.
-const evidence = 16
+const evidence = 256
 
 // left tells the hold that the instance is leaving or gone, if it may be held.
 func (c *Call) left() {
@@ -171,9 +173,17 @@ func (c *Call) left() {
 	}
 }
 
+// another reports whether an answer says that another version than that of the instance
+// is at its address. Those who are held may long have been replaced.
+func (c *Call) another(o *Outcome) bool {
+	return o.Version != "" && c.State.Held > 0 && c.instance.Version() != "" && o.Version != c.instance.Version()
+}
+
 // lost says that the instance could not be reached.
-func (c *Call) lost() {
-	c.left()
+func (c *Call) lost(o *Outcome) {
+	if reachedBy(o.Err) == reachRefused {
+		c.left()
+	}
 	select {
 	case c.view.dead <- c.endpoint:
 	default:
@@ -241,9 +251,9 @@ func (c *Call) Done(ctx context.Context, o Outcome) {
 		c.view.resolver.options.hooks.health(c, change, &o)
 	}
 	if v == balancer.Unreachable {
-		c.lost()
+		c.lost(&o)
 	}
-	if o.Leaving {
+	if o.Leaving || c.another(&o) {
 		c.left()
 	}
 	if change := c.State.Director.Count(&c.Decision, v, c.began, now); change != balancer.NoChange {

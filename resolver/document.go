@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
@@ -17,16 +18,26 @@ type document[T any] struct {
 	id       string
 	parse    func(content []byte) (*T, config.Problems)
 
+	fn    func(*T)
+	known chan struct{} // closed with the first answer
+
+	mu       sync.Mutex  // guards what follows, and calls of fn
+	pending  *config.Doc // what the source says, until it is taken
+	over     bool        // the source can never answer
+	answered bool
 	accepted *T
 	md5      string // of accepted
 	refused  string // md5 of the version refused last
+	gone     bool   // the source says that there is none
 
 	// earlier is the last good version of a process before this one, from the cache:
 	// what stays in force if the first version that this process sees is refused, or
 	// gone.
 	earlier    *T
-	earlierMD5 string
-	recalled   bool // the cache knows, if only that there was none
+	earlierDoc config.Doc
+	waiting    bool // for the cache, before a first version that is no good is taken
+	loaded     bool // the cache has said what it has
+	stored     bool // and has something
 }
 
 // watch calls fn with the version in force (nil: none was ever accepted) when the
@@ -34,64 +45,137 @@ type document[T any] struct {
 // calls fn with the version of an earlier process before that; if it can never answer,
 // with nil. It makes one call at a time.
 func (d *document[T]) watch(ctx context.Context, fn func(*T)) {
-	d.recall()
+	defer d.resolver.cached.forget(d)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	var mu sync.Mutex // guards answered, and calls of fn
-	answered, known := false, make(chan struct{})
-	answer := func(v *T, changed bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if !answered {
-			answered = true
-			close(known)
-		} else if !changed {
-			return
-		}
-		fn(v)
-	}
-	if earlier := d.earlier; d.recalled {
-		wg.Go(func() {
-			if !away(ctx, d.resolver.source, known) {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if !answered {
-				fn(earlier)
-			}
-		})
+	d.fn, d.known = fn, make(chan struct{})
+	if !d.resolver.cached.none() {
+		d.waiting = true
+		wg.Go(func() { d.recall(ctx) })
 	}
 	err := d.resolver.source.Watch(ctx, d.id, func(doc config.Doc) {
-		changed := d.take(doc)
-		answer(d.accepted, changed)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.pending = &doc
+		d.settle()
 	})
 	if ctx.Err() != nil {
 		return
 	}
 	d.report(fmt.Errorf("resolver: the watch of %s ended: %w", d.id, err))
-	mu.Lock()
-	never := !answered
-	mu.Unlock()
-	if never {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.answered && d.pending == nil {
 		d.report(fmt.Errorf("%w: %s", ErrNoDocument, d.id))
-		d.fallBack()
-		answer(d.accepted, true)
+		d.over = true
+		d.settle()
 	}
+}
+
+// recall brings what the cache has. How long that takes is nobody's business: the source
+// is not waited for, and waits for recallWait only if it has nothing good.
+func (d *document[T]) recall(ctx context.Context) {
+	loading := d.resolver.cached.load(ctx, docKey(d.id))
+	var e entry
+	select {
+	case e = <-loading:
+	case <-ctx.Done():
+		return
+	case <-time.After(recallWait):
+		d.goOn()
+		select {
+		case e = <-loading:
+		case <-ctx.Done():
+			return
+		}
+	}
+	doc, ok := e.document()
+	var earlier *T
+	if ok && len(doc.Content) > 0 {
+		earlier, _ = d.parse(doc.Content)
+		ok = earlier != nil
+	}
+	d.remember(e.ok, doc, earlier)
+	if !ok || !away(ctx, d.resolver.source, d.known) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.answered {
+		d.fn(earlier)
+	}
+}
+
+// goOn goes on without the cache.
+func (d *document[T]) goOn() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = false
+	d.settle()
+}
+
+// remember takes what the cache has, in time for the first answer or after it.
+func (d *document[T]) remember(stored bool, doc config.Doc, earlier *T) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.earlier, d.earlierDoc = earlier, doc
+	d.waiting, d.loaded, d.stored = false, true, stored
+	late := d.answered
+	d.settle()
+	switch {
+	case !late:
+	case d.fallBack():
+		d.fn(d.accepted)
+	case d.gone:
+		d.saveAbsent()
+	}
+}
+
+// settle answers as far as the source has, unless there is only something no good and
+// the cache may have better.
+func (d *document[T]) settle() {
+	switch {
+	case d.waiting && (d.pending == nil || !d.good(d.pending)):
+	case d.pending != nil:
+		doc := *d.pending
+		d.pending = nil
+		d.answer(d.take(doc))
+	case d.over && !d.answered:
+		d.fallBack()
+		d.answer(true)
+	}
+}
+
+// good reports whether there is a version in force after this one without the cache.
+func (d *document[T]) good(doc *config.Doc) bool {
+	if d.accepted != nil || doc.State == config.Absent {
+		return d.accepted != nil
+	}
+	parsed, _ := d.parse(doc.Content)
+	return parsed != nil
+}
+
+func (d *document[T]) answer(changed bool) {
+	if !d.answered {
+		d.answered = true
+		close(d.known)
+	} else if !changed {
+		return
+	}
+	d.fn(d.accepted)
 }
 
 // take takes what the source says of the document and reports whether another
 // version is in force.
 func (d *document[T]) take(doc config.Doc) bool {
+	d.gone = doc.State == config.Absent
 	switch {
-	case doc.State == config.Absent:
+	case d.gone:
 		fell := d.fallBack()
 		if d.accepted != nil && d.resolver.complain(d.id, "gone") {
 			d.report(fmt.Errorf("%w: %s", ErrDocumentGone, d.id))
 		}
-		if d.accepted == nil {
-			d.save(config.Doc{})
-		}
+		d.saveAbsent()
 		return fell
 	case d.accepted != nil && doc.MD5 == d.md5:
 		d.refused = ""
@@ -116,9 +200,18 @@ func (d *document[T]) take(doc config.Doc) bool {
 }
 
 func (d *document[T]) save(doc config.Doc) {
-	if err := d.resolver.cached.saveDocument(d.id, doc); err != nil {
-		d.report(err)
+	d.resolver.cached.keepDocument(d, kept{service: d.service, key: docKey(d.id)}, doc)
+}
+
+// saveAbsent has it saved that there is no document, once it is clear that this replaces
+// no good one. For the rules of a service that is not known that is saved only in place
+// of something: its name may be one that a caller made up.
+func (d *document[T]) saveAbsent() {
+	if d.accepted != nil || !d.loaded {
+		return
 	}
+	rules := d.id == config.ServiceDocID(d.service.Name)
+	d.resolver.cached.keepDocument(d, kept{service: d.service, key: docKey(d.id), ifKnown: rules && !d.stored}, config.Doc{})
 }
 
 // fallBack puts the version of an earlier process in force if this one has none, and
@@ -127,7 +220,8 @@ func (d *document[T]) fallBack() bool {
 	if d.accepted != nil || d.earlier == nil {
 		return false
 	}
-	d.accepted, d.md5 = d.earlier, d.earlierMD5
+	d.accepted, d.md5 = d.earlier, d.earlierDoc.MD5
+	d.save(d.earlierDoc)
 	return true
 }
 

@@ -17,6 +17,9 @@ var (
 	// ErrUnsent, in an Outcome: the attempt was not sent, which says nothing about its
 	// instance.
 	ErrUnsent = errors.New("resolver: not sent")
+	// ErrGivenUp, in an Outcome: the attempt failed for a reason on the caller's side, its
+	// request could not be read to the end, say. That says nothing about the instance.
+	ErrGivenUp = errors.New("resolver: given up by the caller")
 	// ErrClosed: the resolver or the view was closed.
 	ErrClosed = errors.New("resolver: closed")
 	// ErrCache: the disk cache does not work. Nothing else depends on it.

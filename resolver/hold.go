@@ -25,8 +25,8 @@ const (
 // last listed, so that the load stays spread as it was, until it is listed again,
 // has proved to be gone, or has been missing for the limit.
 //
-// What the list has is never doubted: an instance in it is as the list says. And
-// a loss that was obeyed stays obeyed: an address may long belong to somebody else.
+// What the list has is never doubted: an instance in it is as the list says. A loss that
+// was obeyed comes back if it turns out within holdWindow to be one of many.
 //
 // Times are in nanoseconds of any one clock. A hold belongs to one goroutine.
 type hold struct {
@@ -34,7 +34,7 @@ type hold struct {
 	last    []registry.Instance          // the registry's list, as it came
 	listed  map[string]registry.Instance // the same by ID
 	missing map[string]absent            // held; none of them is listed
-	left    []int64                      // when losses were obeyed within the window and nobody came instead, oldest first
+	left    []departed                   // who was let go within the window and nobody came instead, oldest first
 	holding bool                         // began, and settled did not say yet that it ended
 }
 
@@ -42,6 +42,12 @@ type hold struct {
 type absent struct {
 	instance registry.Instance
 	until    int64
+}
+
+// departed is an instance whose loss was obeyed.
+type departed struct {
+	instance registry.Instance
+	at       int64
 }
 
 // newHold returns a hold that keeps an instance for at most limit; 0 turns it off.
@@ -62,26 +68,31 @@ func (h *hold) list(list []registry.Instance, now int64) (use []registry.Instanc
 	believed := len(before) + len(h.missing)
 	h.listed = byID(list)
 	came := h.welcome(before, now)
-	lost := 0
-	for id := range before {
+	var lost []departed
+	for id, in := range before {
 		if _, ok := h.listed[id]; !ok {
-			lost++
+			lost = append(lost, departed{in, now})
 		}
 	}
-	if h.isClaim(lost, believed) {
-		for id, in := range before {
-			if _, ok := h.listed[id]; !ok {
-				h.missing[id] = absent{instance: in, until: now + h.limit}
-			}
-		}
-	} else {
-		for range lost - came {
-			h.left = append(h.left, now)
-		}
+	if h.isClaim(len(lost), believed) {
+		h.keep(append(lost, h.left...), now)
+		h.left = nil
+	} else if len(lost) > came {
+		h.left = append(h.left, lost[came:]...)
 	}
 	began = !h.holding && len(h.missing) > 0
 	h.holding = h.holding || began
 	return h.effective(), began
+}
+
+// keep holds those who are not listed.
+func (h *hold) keep(lost []departed, now int64) {
+	for _, d := range lost {
+		id := idOf(&d.instance)
+		if _, ok := h.listed[id]; !ok {
+			h.missing[id] = absent{instance: d.instance, until: now + h.limit}
+		}
+	}
 }
 
 // welcome ends the hold of those that are listed again. Each instance that is new
@@ -96,7 +107,7 @@ func (h *hold) welcome(before map[string]registry.Instance, now int64) (came int
 			came++
 		}
 	}
-	for len(h.left) > 0 && now-h.left[0] >= int64(holdWindow) {
+	for len(h.left) > 0 && now-h.left[0].at >= int64(holdWindow) {
 		h.left = h.left[1:]
 	}
 	struck := min(came, len(h.left))
@@ -178,10 +189,16 @@ func (h *hold) effective() []registry.Instance {
 func byID(list []registry.Instance) map[string]registry.Instance {
 	out := make(map[string]registry.Instance, len(list))
 	for _, in := range list {
-		if in.ID == "" {
-			in.ID = registry.InstanceID(in.Addr, in.Cluster)
-		}
+		in.ID = idOf(&in)
 		out[in.ID] = in
 	}
 	return out
+}
+
+// idOf returns an instance's ID, under the rules of registry.NewSnapshot.
+func idOf(in *registry.Instance) string {
+	if in.ID == "" {
+		return registry.InstanceID(in.Addr, in.Cluster)
+	}
+	return in.ID
 }

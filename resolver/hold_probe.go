@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/graylane/graylane/registry"
@@ -99,7 +98,7 @@ func (p *prober) probe(ctx context.Context, id, addr string) {
 			timeouts = 0
 		}
 		// One timeout may be a lost packet, or a server that is short of breath.
-		if refusal(err) || timeouts >= 2 {
+		if reached(err) == reachRefused || timeouts >= 2 {
 			select {
 			case <-ctx.Done():
 				return
@@ -135,14 +134,6 @@ func connect(ctx context.Context, dial dialFunc, addr string) error {
 		conn.Close()
 	}
 	return err
-}
-
-// refusal reports whether the error is the word of the other side that nobody
-// listens there. What may be our own trouble proves nothing: a network of ours that
-// is down (ENETUNREACH), no descriptor, no port.
-func refusal(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) ||
-		errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EHOSTDOWN)
 }
 
 func timedOut(err error) bool {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"syscall"
 	"time"
 
 	"github.com/graylane/graylane/balancer"
@@ -14,9 +12,8 @@ import (
 
 // Hooks observe a resolver. A nil field is off. Hooks are called on the path
 // that they observe: they must be quick, must not block, must not call the
-// resolver's Close, and may be called concurrently. A panic of OnUpdate, OnEvent or
-// OnError, which may run on goroutines of the resolver, is recovered and told to
-// OnError; one of OnPick or OnDone is the caller's of the request.
+// resolver's Close, and may be called concurrently. A panic of one is
+// recovered and told to OnError.
 type Hooks struct {
 	// OnUpdate: a new state is in force.
 	OnUpdate func(v *View, s *State)
@@ -99,13 +96,14 @@ func (o *Outcome) verdict(protocol string) balancer.Verdict {
 	case o.givenUp():
 		return balancer.Nothing
 	case o.Err != nil:
-		if op := (*net.OpError)(nil); errors.As(o.Err, &op) && op.Op == "dial" {
-			if ourOwn(op) {
-				return balancer.Nothing
-			}
+		switch reachedBy(o.Err) {
+		case reachRefused, reachNot:
 			return balancer.Unreachable
+		case reachOurs:
+			return balancer.Nothing
+		case reachUnknown:
+			bad = true
 		}
-		bad = true
 	case protocol == "grpc":
 		bad = o.Status == 4 || o.Status == 14 // DeadlineExceeded, Unavailable
 	default:
@@ -118,19 +116,15 @@ func (o *Outcome) verdict(protocol string) balancer.Verdict {
 }
 
 // guard tells of a target that the guard has withdrawn or given back.
+// hooks are all hooks of a resolver, in the order they were given.
+type hooks []Hooks
+
 func (h hooks) guard(c *Call, change balancer.Change, o *Outcome) {
 	e := Event{Kind: TargetReturned, Service: c.Service(), Target: c.Decision.Target}
 	if change == balancer.Ejected {
 		e.Kind, e.Err = TargetWithdrawn, o.reason(c.Protocol())
 	}
 	h.event(e)
-}
-
-// ourOwn reports whether there was no connection for want of something that this
-// process ran out of.
-func ourOwn(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
-		errors.Is(err, syscall.ENOBUFS)
 }
 
 // reason says what was wrong.
@@ -145,13 +139,15 @@ func (o *Outcome) reason(protocol string) error {
 }
 
 // givenUp reports whether the attempt ended before anything was known about its
-// instance: its caller left, or it was not sent.
+// instance: its caller left, or failed to say what to send, or it was not sent.
 func (o *Outcome) givenUp() bool {
-	return errors.Is(o.Err, context.Canceled) || errors.Is(o.Err, ErrUnsent)
+	return errors.Is(o.Err, context.Canceled) || errors.Is(o.Err, ErrUnsent) || errors.Is(o.Err, ErrGivenUp)
 }
 
-// hooks are all hooks of a resolver, in the order they were given.
-type hooks []Hooks
+// Unsent reports whether the attempt did not reach its instance.
+func (o *Outcome) Unsent() bool {
+	return errors.Is(o.Err, ErrUnsent) || o.Err != nil && reachedBy(o.Err) != reachUnknown
+}
 
 func (h hooks) update(v *View, s *State) {
 	for i := range h {
@@ -161,8 +157,8 @@ func (h hooks) update(v *View, s *State) {
 	}
 }
 
-// safely calls a hook on a goroutine of ours, which must not end with it: what it panics
-// with is told to the hooks' OnError.
+// safely calls a hook. No goroutine of ours may end with it, and no request that is
+// counted be lost: what it panics with is told to the hooks' OnError.
 func (h hooks) safely(s registry.Service, name string, call func()) {
 	defer func() {
 		if p := recover(); p != nil && name != "OnError" {
@@ -175,7 +171,7 @@ func (h hooks) safely(s registry.Service, name string, call func()) {
 func (h hooks) pick(ctx context.Context, c *Call, err error) {
 	for i := range h {
 		if h[i].OnPick != nil {
-			h[i].OnPick(ctx, *c, err)
+			h.safely(c.view.key.service, "OnPick", func() { h[i].OnPick(ctx, *c, err) })
 		}
 	}
 }
@@ -183,7 +179,7 @@ func (h hooks) pick(ctx context.Context, c *Call, err error) {
 func (h hooks) done(ctx context.Context, c *Call, o Outcome, took time.Duration) {
 	for i := range h {
 		if h[i].OnDone != nil {
-			h[i].OnDone(ctx, *c, o, took)
+			h.safely(c.view.key.service, "OnDone", func() { h[i].OnDone(ctx, *c, o, took) })
 		}
 	}
 }

@@ -34,7 +34,8 @@ type lists struct {
 	expiry  <-chan time.Time // when something that is held is over
 	last    *listed
 	known   bool
-	unsaved <-chan time.Time // when the last list is to be saved
+	young   bool // the list of the cache, when it was put in force
+	outdone bool // the registry has answered, and the cache has a list
 }
 
 func newLists(v *View, out func(listed)) *lists {
@@ -50,32 +51,23 @@ func (l *lists) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer l.probes.Wait()
-	if u := l.view.resolver.cached.list(l.view.key); u != nil {
-		wg.Go(func() {
-			if away(ctx, l.view.resolver.watcher, l.answered) {
-				l.earlier.put(*u)
-			}
-		})
+	defer l.view.resolver.cached.forget(l)
+	if !l.view.resolver.cached.none() {
+		wg.Go(func() { l.recall(ctx) })
 	}
 	wg.Go(func() { l.watch(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
-			if l.unsaved != nil {
-				l.save()
-			}
 			return
 		case <-l.answers.full:
 			if u := l.answers.take(); u != nil {
-				if l.last == nil || l.last.cached {
-					close(l.answered)
-				}
+				l.answer(u)
 				l.list(ctx, u.Instances, false)
 			}
 		case <-l.earlier.full:
-			if u := l.earlier.take(); u != nil && l.last == nil {
-				l.event(FromCache, len(u.Instances))
-				l.list(ctx, u.Instances, true)
+			if u := l.earlier.take(); u != nil {
+				l.serve(ctx, u)
 			}
 		case id := <-l.view.gone:
 			if l.hold.gone(id) {
@@ -85,9 +77,42 @@ func (l *lists) run(ctx context.Context) {
 			if l.hold.expire(l.view.resolver.now()) {
 				l.changed(ctx, false)
 			}
-		case <-l.unsaved:
-			l.save()
 		}
+	}
+}
+
+// recall brings the list of the cache, when the registry has turned out to be away, or
+// has answered.
+func (l *lists) recall(ctx context.Context) {
+	r := l.view.resolver
+	if u := r.cached.list(ctx, l.view.key); u != nil {
+		away(ctx, r.watcher, l.answered)
+		l.earlier.put(*u)
+	}
+}
+
+// serve takes the list of the cache.
+func (l *lists) serve(ctx context.Context, u *registry.Update) {
+	if l.last != nil {
+		l.outdone = true
+		l.keep()
+		return
+	}
+	l.young = time.Since(u.At) < youngCache
+	l.event(FromCache, len(u.Instances))
+	l.list(ctx, u.Instances, true)
+}
+
+// answer notes that the registry has answered. Of what the cache said until then, only
+// what is young is held, and only against a list that is empty: who had left before this
+// process started may not be there any more, and somebody else at its address.
+func (l *lists) answer(u *registry.Update) {
+	if l.last != nil && !l.last.cached {
+		return
+	}
+	close(l.answered)
+	if l.last != nil && (!l.young || len(speaking(l.view.key.protocol, u.Instances)) > 0) {
+		l.hold = newHold(l.view.resolver.options.hold)
 	}
 }
 
@@ -104,9 +129,7 @@ func (l *lists) changed(ctx context.Context, began bool) {
 	held := l.hold.held()
 	l.last = &listed{l.hold.effective(), l.last.cached, l.known, len(held)}
 	l.out(*l.last)
-	if l.unsaved == nil && !l.last.cached && l.view.resolver.options.cache != nil {
-		l.unsaved = time.After(saveAfter)
-	}
+	l.keep()
 	if began {
 		l.event(ListHeld, len(held))
 		l.prober = newProber(l.view.resolver.options.dial, l.view.gone)
@@ -130,10 +153,11 @@ func (l *lists) event(k Kind, instances int) {
 	l.view.resolver.options.hooks.event(Event{Kind: k, Service: l.view.key.service, Instances: instances})
 }
 
-func (l *lists) save() {
-	l.unsaved = nil
-	if err := l.view.resolver.cached.saveList(l.view.key, l.last.instances); err != nil {
-		l.report(err)
+// keep has the list saved, unless the service has never had an instance: its name may be
+// one that a caller made up.
+func (l *lists) keep() {
+	if !l.last.cached && (l.known || l.outdone) {
+		l.view.resolver.cached.keepList(l, l.view.key, l.last.instances)
 	}
 }
 

@@ -151,6 +151,59 @@ func TestTheListOfTheCacheIsDefendedToo(t *testing.T) {
 	})
 }
 
+func TestOnlyAYoungCacheIsDefendedAndOnlyAgainstAnEmptyList(t *testing.T) {
+	for name, c := range map[string]struct {
+		age time.Duration
+		now []registry.Instance
+		use int
+	}{
+		"young, elsewhere": {time.Minute, []registry.Instance{instance("10.9.9.1:1", "v1")}, 1},
+		"young, one left":  {time.Minute, fleet(1), 1},
+		"young, empty":     {youngCache - time.Minute, nil, 5},
+		"old, elsewhere":   {10 * 24 * time.Hour, []registry.Instance{instance("10.9.9.1:1", "v1")}, 1},
+		"old, empty":       {youngCache, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, reg := newBox(), memory.New()
+				reg.Set(order, fleet(5)...)
+				r, v := open(t, reg, nil, WithCache(b))
+				require.NoError(t, v.Ready(t.Context()))
+				require.NoError(t, r.Close())
+
+				time.Sleep(c.age) //nolint:forbidigo // fake time
+				reg.Set(order, c.now...)
+				l := &listening{off: map[string]bool{}}
+				r, v = open(t, &late{Registry: reg, from: time.Now().Add(time.Second)}, nil,
+					WithCache(b), WithHold(DefaultHold), func(o *options) { o.dial = l.dial })
+				assert.Len(t, shares(t, v, 100), 5)
+				time.Sleep(2 * time.Second) //nolint:forbidigo // fake time
+				synctest.Wait()
+				assert.False(t, v.State().Cached)
+				assert.Equal(t, c.use, v.State().Snapshot.Len())
+				require.NoError(t, r.Close())
+			})
+		})
+	}
+}
+
+func TestTheHoldBeginsWithTheFirstListOfTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, reg := filled(t, ""), memory.New()
+		reg.Set(order, fleet(5)...)
+		l := &listening{off: map[string]bool{}}
+		r, v := open(t, &late{Registry: reg, from: time.Now().Add(time.Second)}, nil,
+			WithCache(b), WithHold(DefaultHold), func(o *options) { o.dial = l.dial })
+		require.NoError(t, v.Ready(t.Context()))
+		require.True(t, v.State().Cached)
+		time.Sleep(2 * time.Second) //nolint:forbidigo // fake time
+		reg.Set(order)
+		synctest.Wait()
+		assert.Equal(t, 5, v.State().Held)
+		require.NoError(t, r.Close())
+	})
+}
+
 // late is a registry that is away until then.
 type late struct {
 	*memory.Registry

@@ -1,9 +1,11 @@
 package resolver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"time"
 
 	"github.com/graylane/graylane/balancer"
@@ -72,6 +74,13 @@ func WithSlowStart(d time.Duration) Option {
 // MaxRetries. See Call.Retry.
 func WithRetries(n int) Option {
 	return func(o *options) { o.retries = n }
+}
+
+// WithDial sets how instances are connected to, to find out whether those that are held,
+// or could not be reached, are there; the default is that of a net.Dialer. It is for
+// programs whose requests take another way than that, a tunnel or a proxy.
+func WithDial(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	return func(o *options) { o.dial = dial }
 }
 
 // WithServerErrors makes every HTTP status from 500 on speak against the instance, as 502,

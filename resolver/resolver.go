@@ -54,7 +54,7 @@ func New(w registry.Watcher, src config.Source, opts ...Option) (*Resolver, erro
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Resolver{
-		watcher: w, source: src, options: o, begin: time.Now(), budget: newBudget(), cached: cached{cache: o.cache},
+		watcher: w, source: src, options: o, begin: time.Now(), budget: newBudget(), cached: newCached(o),
 		ctx: ctx, cancel: cancel,
 		views: map[viewKey]*View{}, complaints: map[string]string{}, mixed: map[registry.Service]int{},
 	}, nil
@@ -128,12 +128,14 @@ func (r *Resolver) complain(dataID, what string) (news bool) {
 }
 
 // Close ends all watches, waits for every goroutine, and fails later calls with
-// ErrClosed. It is idempotent.
+// ErrClosed. What is not saved yet is saved, for at most 500 ms: a Cache that hangs keeps
+// the goroutines that are in it. It is idempotent.
 func (r *Resolver) Close() error {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	r.cancel(ErrClosed)
 	r.wg.Wait()
+	r.cached.close()
 	return nil
 }

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -51,38 +50,46 @@ func Idempotent(ctx context.Context) bool {
 	return marked
 }
 
-// Retry reports whether the request may be sent again after the attempt ended with o,
-// by Next, and waits as long as it should before that: a random time, or none if the
-// attempt did not reach its instance. Safe says that it may be sent twice.
+// Retry is MayRetry and Pause.
+func (c *Call) Retry(ctx context.Context, o Outcome, safe bool) bool {
+	return c.MayRetry(ctx, o, safe) && c.Pause(ctx)
+}
+
+// MayRetry reports whether the request may be sent again after the attempt ended with o:
+// after Done, and after a Pause, by Next. Safe says that it may be sent twice.
 //
 // What did not reach its instance is sent again in any case. What failed, if it is
 // safe, the budget of the resolver allows it (a tenth of its requests and 10 a second),
 // and it is no part of a request that a caller of this process sends again already
 // (lane.Retried): retries of retries multiply. Nothing is sent again more often than
 // `limits` or WithRetries says, or if ctx leaves less time than an answer usually takes.
-func (c *Call) Retry(ctx context.Context, o Outcome, safe bool) bool {
+func (c *Call) MayRetry(ctx context.Context, o Outcome, safe bool) bool {
 	r := c.view.resolver
 	if c.endpoint == nil || c.Attempt > c.retries() || ctx.Err() != nil {
 		return false
 	}
 	v := c.verdict(&o)
-	unsent := v == balancer.Unreachable || errors.Is(o.Err, ErrUnsent)
-	wait := time.Duration(0)
+	unsent := o.Unsent()
+	c.wait = 0
 	if !unsent {
 		if v != balancer.Bad || !safe || lane.Retried(ctx) {
 			return false
 		}
 		most := min(firstWait<<(c.Attempt-1), longestWait)
-		wait = time.Duration(rand.Int64N(int64(most)))
+		c.wait = time.Duration(rand.Int64N(int64(most)))
 	}
-	if end, ok := ctx.Deadline(); ok && time.Until(end) < wait+c.endpoint.Usual() {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < c.wait+c.endpoint.Usual() {
 		return false
 	}
 	if !unsent && !r.budget.take(r.now()) {
 		return false
 	}
-	return pause(ctx, wait)
+	return true
 }
+
+// Pause waits as long as MayRetry wants, a random time, or none if the attempt did not
+// reach its instance, and reports whether ctx lives on.
+func (c *Call) Pause(ctx context.Context) bool { return pause(ctx, c.wait) }
 
 // pause waits and reports whether ctx lives on.
 func pause(ctx context.Context, d time.Duration) bool {

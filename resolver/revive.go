@@ -58,11 +58,24 @@ func (r *reviver) run(ctx context.Context) {
 	}
 }
 
+// listed returns the endpoints of the state in force.
+func (r *reviver) listed() map[*balancer.Endpoint]bool {
+	s := r.view.State()
+	if s == nil {
+		return nil
+	}
+	out := make(map[*balancer.Endpoint]bool, s.Snapshot.Len())
+	for i := range s.Snapshot.Len() {
+		out[s.Director.Endpoint(i)] = true
+	}
+	return out
+}
+
 // try connects to all of them, as far as others have come to an end.
 func (r *reviver) try(ctx context.Context, wg *sync.WaitGroup) {
-	now := r.view.resolver.now()
+	now, listed := r.view.resolver.now(), r.listed()
 	for e, until := range r.dead {
-		if until < now || !e.Ejected(now) {
+		if until < now || !e.Ejected(now) || !listed[e] {
 			delete(r.dead, e)
 			continue
 		}

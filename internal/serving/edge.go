@@ -67,9 +67,9 @@ func (e *Edge) Outside(peer string) bool {
 }
 
 // Strip takes off a request from outside what only insiders may say: the lane,
-// by header and by baggage, and the version.
+// by header and by baggage, the version, and that it is sent again.
 func (e *Edge) Strip(m lane.Carrier, remove func(name string)) {
-	for _, name := range []string{lane.HeaderLane, lane.HeaderVersion} {
+	for _, name := range []string{lane.HeaderLane, lane.HeaderVersion, lane.HeaderAttempt} {
 		if !slices.Contains(e.kept, name) {
 			remove(name)
 		}

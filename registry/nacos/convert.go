@@ -118,18 +118,19 @@ func foreign(ip netip.Addr, near bool) string {
 		return "no address of one machine"
 	case bare.IsLoopback() && !near:
 		return "a loopback address, and the Nacos server is on another machine"
-	case slices.Contains(metadataServices(), bare.String()):
+	case metadataServices[bare]:
 		return "a cloud's metadata service"
 	}
 	return ""
 }
 
 // metadataServices are those that are not link-local.
-func metadataServices() []string {
-	return []string{
-		"fd00:ec2::254", "fd20:ce::254", // AWS, Google
-		"100.100.100.200", "168.63.129.16", "192.0.0.192", // Alibaba, Azure, Oracle
-	}
+var metadataServices = map[netip.Addr]bool{ //nolint:gochecknoglobals // never changed
+	netip.MustParseAddr("fd00:ec2::254"):   true, // AWS
+	netip.MustParseAddr("fd20:ce::254"):    true, // Google
+	netip.MustParseAddr("100.100.100.200"): true, // Alibaba
+	netip.MustParseAddr("168.63.129.16"):   true, // Azure
+	netip.MustParseAddr("192.0.0.192"):     true, // Oracle
 }
 
 // bounded returns the metadata that we keep, and whether that is all of it. Labels

@@ -1,0 +1,66 @@
+package httpx_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/registry/memory"
+	"github.com/graylane/graylane/resolver"
+)
+
+// brokenUpload is the body of a caller who goes away in the middle of it.
+type brokenUpload struct{ begun bool }
+
+func (b *brokenUpload) Read(p []byte) (int, error) {
+	if b.begun {
+		return 0, io.ErrUnexpectedEOF
+	}
+	b.begun = true
+	return copy(p, "hello"), nil
+}
+
+func (*brokenUpload) Close() error { return nil }
+
+func TestAnUploadThatBreaksSpeaksAgainstNobody(t *testing.T) {
+	events := make(chan resolver.Event, 100)
+	w := newWorld(t)
+	var err error
+	w.Registry = memory.New()
+	w.resolver, err = resolver.New(w.Registry, nil, resolver.WithHooks(resolver.Hooks{OnEvent: func(e resolver.Event) { events <- e }}))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, w.resolver.Close()) })
+	for range 4 {
+		w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	}
+	c := w.client(t)
+	for range 40 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://user/", &brokenUpload{})
+		require.NoError(t, err)
+		resp, err := c.Do(req)
+		if err == nil {
+			drained(t, resp)
+		}
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	}
+	assert.Empty(t, events)
+}
+
+func TestAnAnswerThatIsGivenUpLeavesItsConnection(t *testing.T) {
+	w := newWorld(t)
+	bad := w.provide(t, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(rw, strings.Repeat("busy ", 100))
+	})
+	w.provide(t, "user", "v1", hello)
+	c := w.client(t)
+	for range 8 {
+		get(t, c, "http://user/")
+	}
+	assert.Greater(t, bad.requests.Load(), int64(2))
+	assert.Equal(t, int64(1), bad.opened.Load())
+}
