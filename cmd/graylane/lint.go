@@ -226,7 +226,7 @@ func writeJSON(out io.Writer, v any) error {
 
 // summary tells a person how it went, and which of the problems are warnings.
 func (l *linter) summary() {
-	if l.json {
+	if l.json || l.documents == 0 {
 		return
 	}
 	found := "no problem"
