@@ -82,7 +82,8 @@ func (r *simResult) quantile(q float64) time.Duration {
 }
 
 // TestPolicies prints what callers see of bad instances under each policy, with no
-// retries and nobody who takes the instances out.
+// retries. Ours take the instances out by what requests find; the pickers of others
+// leave that to somebody else.
 func TestPolicies(t *testing.T) {
 	results := map[string]*simResult{}
 	for _, p := range simPolicies {
@@ -106,11 +107,10 @@ func TestPolicies(t *testing.T) {
 			"policies/errors/" + p.name: r.errors(), "policies/p99/" + p.name: r.quantile(0.99).Seconds(),
 		}})
 	}
-	// Weighted gives each its share, whatever becomes of it, so that 20 % fail. Least
-	// leaves the bad ones alone, but where both of its draws are bad: with three of ten
-	// that is one pair in fifteen. A quick error does not look attractive.
-	assert.InDelta(t, 0.2, results["ours-weighted"].errors(), 0.01)
-	assert.Less(t, results["ours-least"].errors(), 1.0/15)
+	// A fifth of all requests would fail if nobody took the failing and the hung one out.
+	for _, name := range []string{"ours-weighted", "ours-least", "ours-hash"} {
+		assert.Less(t, results[name].errors(), 0.01, name)
+	}
 	assert.Less(t, results["ours-least"].quantile(0.99), 200*time.Millisecond)
 }
 
