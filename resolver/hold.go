@@ -30,18 +30,25 @@ const (
 //
 // Times are in nanoseconds of any one clock. A hold belongs to one goroutine.
 type hold struct {
-	limit   int64                        // 0: every list is obeyed
-	last    []registry.Instance          // the registry's list, as it came
-	listed  map[string]registry.Instance // the same by ID
-	missing map[string]absent            // held; none of them is listed
-	left    []departed                   // who was let go within the window and nobody came instead, oldest first
-	holding bool                         // began, and settled did not say yet that it ended
+	limit   int64               // 0: every list is obeyed
+	last    []registry.Instance // the registry's list, as it came
+	listed  map[string]*present // the same by ID
+	round   uint64              // counts lists
+	missing map[string]absent   // held; none of them is listed
+	left    []departed          // who was let go within the window and nobody came instead, oldest first
+	holding bool                // began, and settled did not say yet that it ended
 }
 
 // absent is an instance that is held, as it was last listed.
 type absent struct {
 	instance registry.Instance
 	until    int64
+}
+
+// present is an instance that is listed.
+type present struct {
+	instance registry.Instance
+	round    uint64 // of the list that has it
 }
 
 // departed is an instance whose loss was obeyed.
@@ -52,7 +59,7 @@ type departed struct {
 
 // newHold returns a hold that keeps an instance for at most limit; 0 turns it off.
 func newHold(limit time.Duration) *hold {
-	return &hold{limit: int64(limit), missing: map[string]absent{}}
+	return &hold{limit: int64(limit), listed: map[string]*present{}, missing: map[string]absent{}}
 }
 
 // list takes a list of the registry, which belongs to the hold from now on, and
@@ -64,14 +71,13 @@ func (h *hold) list(list []registry.Instance, now int64) (use []registry.Instanc
 		return list, false
 	}
 	h.expire(now)
-	before := h.listed
-	believed := len(before) + len(h.missing)
-	h.listed = byID(list)
-	came := h.welcome(before, now)
+	believed := len(h.listed) + len(h.missing)
+	came := h.welcome(list, now)
 	var lost []departed
-	for id, in := range before {
-		if _, ok := h.listed[id]; !ok {
-			lost = append(lost, departed{in, now})
+	for id, p := range h.listed {
+		if p.round != h.round {
+			lost = append(lost, departed{p.instance, now})
+			delete(h.listed, id)
 		}
 	}
 	if h.isClaim(len(lost), believed) {
@@ -95,17 +101,25 @@ func (h *hold) keep(lost []departed, now int64) {
 	}
 }
 
-// welcome ends the hold of those that are listed again. Each instance that is new
-// strikes out a loss, since a rolling restart onto new addresses loses nothing;
-// welcome returns how many came beyond that.
-func (h *hold) welcome(before map[string]registry.Instance, now int64) (came int) {
-	for id := range h.listed {
-		_, held := h.missing[id]
-		_, known := before[id]
-		delete(h.missing, id)
-		if !held && !known {
-			came++
+// welcome notes who is listed, and ends the hold of those who are again. Each instance
+// that is new strikes out a loss, since a rolling restart onto new addresses loses
+// nothing; welcome returns how many came beyond that.
+func (h *hold) welcome(list []registry.Instance, now int64) (came int) {
+	h.round++
+	for i := range list {
+		id := idOf(&list[i])
+		p := h.listed[id]
+		if p == nil {
+			if _, held := h.missing[id]; held {
+				delete(h.missing, id)
+			} else {
+				came++
+			}
+			p = &present{}
+			h.listed[id] = p
 		}
+		p.instance, p.round = list[i], h.round
+		p.instance.ID = id
 	}
 	for len(h.left) > 0 && now-h.left[0].at >= int64(holdWindow) {
 		h.left = h.left[1:]
