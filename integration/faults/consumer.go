@@ -64,6 +64,8 @@ type state struct {
 type view struct {
 	Instances int
 	Rules     string // md5 of the document
+	// Boots are the marks of the processes at the instances' addresses.
+	Boots map[string]string
 }
 
 // event is something that one of our clients has reported.

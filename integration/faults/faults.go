@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"time"
 
@@ -99,12 +100,41 @@ func rolling(ctx context.Context, r *run) error {
 	return r.settle(ctx)
 }
 
-// again starts a provider where it was, and waits until our clients know all.
+// again starts a provider where it was, and waits until our clients know all, the new
+// process among them: their lists may still have the old one.
 func (r *run) again(ctx context.Context, i int) error {
-	if err := r.provide(ctx, i, r.Versions[i], r.providers[i].Addrs); err != nil {
+	addrs := r.providers[i].Addrs
+	old := map[string]bool{"": true}
+	if err := r.ours(ctx, func(s *state) error { s.boots(addrs, func(boot string) { old[boot] = true }); return nil }); err != nil {
 		return err
 	}
-	return r.await(ctx, "the new provider", func() error { return r.follow(ctx, len(r.Versions)) })
+	if err := r.provide(ctx, i, r.Versions[i], addrs); err != nil {
+		return err
+	}
+	return r.await(ctx, "the new provider", func() error {
+		return errors.Join(r.follow(ctx, len(r.Versions)), r.ours(ctx, func(s *state) (err error) {
+			s.boots(addrs, func(boot string) {
+				if old[boot] {
+					err = errors.New("a client knows the old process alone")
+				}
+			})
+			return err
+		}))
+	})
+}
+
+// boots calls fn with the mark of the process at one of the addresses, as each of the
+// client's copies knows it; "" for none.
+func (s *state) boots(addrs map[string]string, fn func(boot string)) {
+	for _, v := range s.Views {
+		boot := ""
+		for _, addr := range addrs {
+			if known, ok := v.Boots[addr]; ok {
+				boot = known
+			}
+		}
+		fn(boot)
+	}
 }
 
 // kills is how often F2 kills: each instance once at least.

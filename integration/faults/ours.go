@@ -122,7 +122,11 @@ func (w *watcher) hooks(i int) resolver.Hooks {
 		OnUpdate: func(_ *resolver.View, s *resolver.State) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.views[i] = view{Instances: s.Snapshot.Len(), Rules: s.Revision()}
+			v := view{Instances: s.Snapshot.Len(), Rules: s.Revision(), Boots: map[string]string{}}
+			for _, in := range s.Snapshot.All() {
+				v.Boots[in.Addr] = in.Metadata[registry.KeyBoot]
+			}
+			w.views[i] = v
 		},
 		OnEvent: func(e resolver.Event) { w.note(strings.TrimSpace(e.Kind.String() + " " + e.Target + e.Addr)) },
 		OnError: func(_ registry.Service, err error) {
