@@ -65,7 +65,7 @@ func TestLintOfWhatIsLive(t *testing.T) {
 	// A document that does not exist cannot be read. NACOS_ADDR alone asks nobody.
 	r = graylane(t, "", "lint", "--live", "user")
 	assert.Equal(t, result{exitUsage, "", "graylane lint: gray.user.yaml: there is no such document in the group GRAY, or an empty one\n" +
-		"graylane lint: no problem in 0 documents\n"}, r)
+		""}, r)
 	assert.Contains(t, graylane(t, "", "lint", "gray.order.yaml").err, "no such file")
 
 	r = graylane(t, "", "lint", "--live", "--group", "OTHER", "--service-group", "g", "order")
