@@ -1,6 +1,7 @@
 package httpx_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -63,4 +64,24 @@ func TestAnAnswerThatIsGivenUpLeavesItsConnection(t *testing.T) {
 	}
 	assert.Greater(t, bad.requests.Load(), int64(2))
 	assert.Equal(t, int64(1), bad.opened.Load())
+}
+
+// A caller that leaves before its request is sent again leaves no body open.
+func TestARetryThatIsNotMadeClosesItsBody(t *testing.T) {
+	w := newWorld(t)
+	w.provide(t, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first, again := newCloseable(strings.NewReader("x")), newCloseable(strings.NewReader("x"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://user/", first)
+	require.NoError(t, err)
+	req.GetBody = func() (io.ReadCloser, error) {
+		cancel()
+		return again, nil
+	}
+	_, err = w.client(t).Do(req) //nolint:bodyclose // there is none
+	require.ErrorIs(t, err, context.Canceled)
+	first.requireClosed(t)
+	again.requireClosed(t)
+	assert.Zero(t, w.inFlight(t, "user"))
 }

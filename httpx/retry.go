@@ -29,24 +29,25 @@ func (a *attempt) retry(req *http.Request, resp *http.Response, err error) (*att
 	}
 	next := newAttempt(req)
 	if req.GetBody != nil {
-		body, err2 := req.GetBody()
-		if err2 != nil {
+		body, none := req.GetBody()
+		if none != nil {
 			return nil, resp, err
 		}
 		next.out.Body = body
-	} else if a.kept != nil {
-		next.kept = a.kept.reopened()
-		next.out.Body = next.kept
 	}
 	if resp != nil {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDrained)
 		_ = resp.Body.Close() // which ends a
 	}
-	if !a.call.Pause(ctx) {
-		return nil, nil, context.Cause(ctx)
-	}
-	if next.call, err = a.call.Next(ctx, nil); err != nil {
+	if err := next.follow(ctx, a); err != nil {
+		if req.GetBody != nil {
+			_ = next.out.Body.Close() // nobody sends it
+		}
 		return nil, nil, err
+	}
+	if a.kept != nil {
+		next.kept = a.kept.reopened()
+		next.out.Body = next.kept
 	}
 	if !o.Unsent() {
 		next.out.Header = next.out.Header.Clone()
@@ -56,6 +57,15 @@ func (a *attempt) retry(req *http.Request, resp *http.Response, err error) (*att
 		header(next.out.Header).Set(lane.HeaderAttempt, lane.Retry)
 	}
 	return next, nil, nil
+}
+
+// follow waits as long as it should after the attempt before, and picks an instance.
+func (a *attempt) follow(ctx context.Context, before *attempt) (err error) {
+	if !before.call.Pause(ctx) {
+		return context.Cause(ctx)
+	}
+	a.call, err = before.call.Next(ctx, nil)
+	return err
 }
 
 // callers returns the error of an attempt, and whether it is the caller's: the body of
@@ -79,10 +89,10 @@ func idempotent(req *http.Request) bool {
 	return key || other || resolver.Idempotent(req.Context())
 }
 
-// kept is the body of a request that cannot be had again. It is closed only when it is known that no other
-// attempt needs it, so that one whose connection was refused, which has read nothing,
-// does not use it up. And it knows whether it could be read: that it could not is no
-// fault of the instance.
+// kept is the body of a request that cannot be had again. It is closed only when it is
+// known that no other attempt needs it, so that one whose connection was refused, which
+// has read nothing, does not use it up. And it knows whether it could be read: that it
+// could not is no fault of the instance.
 type kept struct {
 	body io.ReadCloser
 

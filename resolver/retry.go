@@ -81,10 +81,7 @@ func (c *Call) MayRetry(ctx context.Context, o Outcome, safe bool) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < c.wait+c.endpoint.Usual() {
 		return false
 	}
-	if !unsent && !r.budget.take(r.now()) {
-		return false
-	}
-	return true
+	return unsent || r.budget.take(r.now())
 }
 
 // Pause waits as long as MayRetry wants, a random time, or none if the attempt did not
