@@ -1,10 +1,7 @@
 package balancer
 
 import (
-	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -232,43 +229,6 @@ func (b *builder) standard(name string, all bool) {
 	}
 }
 
-// guards gives each target but the default its guard: that of the previous director,
-// with all that it has counted, if the document says the same.
-func (b *builder) guards() {
-	if b.d.rules == nil || b.d.rules.Guard == nil {
-		return
-	}
-	b.d.guards = map[string]*guard{}
-	same := b.prev != nil && b.prev.guards != nil && *b.prev.rules.Guard == *b.d.rules.Guard
-	add := func(name string) {
-		if name == b.d.standard.name || b.d.guards[name] != nil {
-			return
-		}
-		if same && b.prev.guards[name] != nil {
-			b.d.guards[name] = b.prev.guards[name]
-			return
-		}
-		b.d.guards[name] = newGuard(*b.d.rules.Guard)
-	}
-	if same {
-		// One that is withdrawn stays so though all of its instances are gone, or not
-		// healthy, for a moment.
-		for name, g := range b.prev.guards {
-			if g.next.Load() != 0 && b.d.knows(name) {
-				add(name)
-			}
-		}
-	}
-	for name := range b.d.targets {
-		add(name)
-	}
-	for i := range b.d.matcher.rules {
-		for _, arm := range b.d.matcher.rules[i].To {
-			add(arm.Target)
-		}
-	}
-}
-
 // arms finds the targets of all rules.
 func (b *builder) arms() {
 	rules := b.d.matcher.rules
@@ -385,7 +345,8 @@ func (b *builder) cursors() {
 
 // inheritEndpoints returns the endpoints of a snapshot's instances: those that
 // prev has, by ID, and new ones for the rest. A process that was started again at the
-// same address is a new one: what the old one did says nothing about it. Both lists are sorted by ID.
+// same address is a new one: what the old one did says nothing about it. Both lists
+// are sorted by ID.
 func inheritEndpoints(snap *registry.Snapshot, o Options, prev *Director) []*Endpoint {
 	var old []*Endpoint
 	since := int64(0)
@@ -408,45 +369,4 @@ func inheritEndpoints(snap *registry.Snapshot, o Options, prev *Director) []*End
 		out[i] = &Endpoint{id: in.ID, addr: in.Addr, boot: boot, since: since}
 	}
 	return out
-}
-
-// maxCensus is how many versions a census names.
-const maxCensus = 20
-
-// census counts instances by version.
-func census(snap *registry.Snapshot) string {
-	type count struct{ all, healthy int }
-	counts := map[string]count{}
-	for _, in := range snap.All() {
-		name := in.Version()
-		if name == "" {
-			name = "without a version"
-		}
-		if !baseline(in) {
-			name += " in lane " + in.Metadata[registry.KeyLane]
-		}
-		c := counts[name]
-		c.all++
-		if in.Enabled && in.Healthy && in.Weight > 0 {
-			c.healthy++
-		}
-		counts[name] = c
-	}
-	var out []string
-	for i, name := range slices.Sorted(maps.Keys(counts)) {
-		if i == maxCensus {
-			out = append(out, "…")
-			break
-		}
-		c := counts[name]
-		text := fmt.Sprintf("%.64s ×%d", name, c.all)
-		if c.healthy < c.all {
-			text += fmt.Sprintf(" (%d usable)", c.healthy)
-		}
-		out = append(out, text)
-	}
-	if len(out) == 0 {
-		return "none"
-	}
-	return strings.Join(out, ", ")
 }

@@ -78,6 +78,43 @@ func newGuard(cfg config.Guard) *guard {
 	}
 }
 
+// guards gives each target but the default its guard: that of the previous director,
+// with all that it has counted, if the document says the same.
+func (b *builder) guards() {
+	if b.d.rules == nil || b.d.rules.Guard == nil {
+		return
+	}
+	b.d.guards = map[string]*guard{}
+	same := b.prev != nil && b.prev.guards != nil && *b.prev.rules.Guard == *b.d.rules.Guard
+	add := func(name string) {
+		if name == b.d.standard.name || b.d.guards[name] != nil {
+			return
+		}
+		if same && b.prev.guards[name] != nil {
+			b.d.guards[name] = b.prev.guards[name]
+			return
+		}
+		b.d.guards[name] = newGuard(*b.d.rules.Guard)
+	}
+	if same {
+		// One that is withdrawn stays so though all of its instances are gone, or not
+		// healthy, for a moment.
+		for name, g := range b.prev.guards {
+			if g.next.Load() != 0 && b.d.knows(name) {
+				add(name)
+			}
+		}
+	}
+	for name := range b.d.targets {
+		add(name)
+	}
+	for i := range b.d.matcher.rules {
+		for _, arm := range b.d.matcher.rules[i].To {
+			add(arm.Target)
+		}
+	}
+}
+
 // admits reports whether a request may use the target. When the hold is over a single
 // one may try it: whoever asks first, and after it has ended, or after trialTime, the
 // next. A request that was admitted says how it ended by done, with the now of admits
