@@ -15,24 +15,28 @@ import (
 // openCache opens the cache that was asked for; nil if there is none. That it cannot be
 // opened is no reason not to start.
 func (o *options) openCache() *disk.Store {
-	dir := o.cache.value
-	if dir == noCache {
+	if o.cache.value == noCache {
 		return nil
 	}
-	if dir == "" {
-		home, err := os.UserCacheDir()
-		if err != nil {
-			o.report(registry.Service{}, fmt.Errorf("graylane: no disk cache: %w (set %s, or %s=%s)", err, envCache, envCache, noCache))
-			return nil
-		}
-		dir = filepath.Join(home, "graylane")
+	dir, err := o.cacheDir()
+	var store *disk.Store
+	if err == nil {
+		store, err = disk.Open(dir)
 	}
-	store, err := disk.Open(dir)
 	if err != nil {
 		o.report(registry.Service{}, fmt.Errorf("graylane: no disk cache: %w (set %s, or %s=%s)", err, envCache, envCache, noCache))
 		return nil
 	}
 	return store
+}
+
+// cacheDir returns the directory that was asked for, or the default.
+func (o *options) cacheDir() (string, error) {
+	if o.cache.value != "" {
+		return o.cache.value, nil
+	}
+	home, err := os.UserCacheDir()
+	return filepath.Join(home, "graylane"), err
 }
 
 // closeTime is how long the end of a client waits for a disk that hangs.
