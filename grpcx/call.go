@@ -55,7 +55,7 @@ func (c *cell) begin(call resolver.Call) {
 		c.call.Streaming()
 	} else if d := c.call.Timeout(); d > 0 {
 		end := c.end
-		c.timer = time.AfterFunc(d, func() { end(&timeout{d}) })
+		c.timer = time.AfterFunc(d, func() { end(&resolver.LimitError{After: d}) })
 	}
 }
 
@@ -105,7 +105,7 @@ func (c *cell) done(ctx context.Context, info gbalancer.DoneInfo) {
 	}
 	c.made = true
 	o := resolver.Outcome{Err: info.Err}
-	if late := (*timeout)(nil); info.Err != nil && errors.As(context.Cause(ctx), &late) {
+	if late := (*resolver.LimitError)(nil); info.Err != nil && errors.As(context.Cause(ctx), &late) {
 		o.Err = late
 		c.call.Done(ctx, o)
 		return

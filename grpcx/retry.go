@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -14,25 +13,14 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-// timeout is why an attempt ended that the document's `limits` allow no more time.
-type timeout struct{ after time.Duration }
-
-// Error implements error.
-func (t *timeout) Error() string {
-	return "no answer within " + t.after.String() + ", the limit of the rule document"
-}
-
-// GRPCStatus makes it a DeadlineExceeded.
-func (t *timeout) GRPCStatus() *status.Status { return status.New(codes.DeadlineExceeded, t.Error()) }
-
 // attempt makes an attempt of a unary call. gRPC itself may make further ones within it.
 func (c *cell) attempt(ctx context.Context, invoke func(context.Context) error) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	c.end = end
 	err := invoke(ctx)
-	if late := (*timeout)(nil); err != nil && errors.As(context.Cause(ctx), &late) {
-		return late.GRPCStatus().Err()
+	if late := (*resolver.LimitError)(nil); err != nil && errors.As(context.Cause(ctx), &late) {
+		return status.Error(codes.DeadlineExceeded, late.Error())
 	}
 	return err
 }

@@ -161,28 +161,11 @@ func (k *kept) release() {
 	}
 }
 
-// timeout is the error of an attempt that the document's `limits` ended.
-type timeout struct{ after time.Duration }
-
-// Error implements error.
-func (t *timeout) Error() string {
-	return "httpx: no answer within " + t.after.String() + ", the limit of the rule document"
-}
-
-// Timeout implements net.Error, as url.Error asks for.
-func (*timeout) Timeout() bool { return true }
-
-// Temporary implements net.Error.
-func (*timeout) Temporary() bool { return true }
-
-// Is makes it a context.DeadlineExceeded.
-func (*timeout) Is(target error) bool { return target == context.DeadlineExceeded }
-
 // limited sends the attempt, and ends it if the head of its answer takes longer than
 // d. What it has begun ends with the attempt.
 func (a *attempt) limited(base http.RoundTripper, d time.Duration) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(a.out.Context())
-	late := &timeout{d}
+	late := &resolver.LimitError{After: d}
 	timer := time.AfterFunc(d, func() { cancel(late) })
 	a.out = *a.out.WithContext(ctx)
 	a.cancel = func() { cancel(nil) }

@@ -1,8 +1,10 @@
 package resolver
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/graylane/graylane/config"
 )
@@ -59,3 +61,21 @@ func (e *RefusedError) Error() string {
 	}
 	return fmt.Sprintf("resolver: document %s (md5 %s) is refused, %s:\n%v", e.DataID, e.MD5, then, e.Problems.Err())
 }
+
+// LimitError is the error of an attempt that took longer than the document's `limits`
+// allow, see Call.Timeout. It is a context.DeadlineExceeded.
+type LimitError struct{ After time.Duration }
+
+// Error says how long that was.
+func (e *LimitError) Error() string {
+	return "resolver: no answer within " + e.After.String() + ", the limit of the rule document"
+}
+
+// Timeout implements net.Error, as url.Error asks for.
+func (*LimitError) Timeout() bool { return true }
+
+// Temporary implements net.Error.
+func (*LimitError) Temporary() bool { return true }
+
+// Is makes it a context.DeadlineExceeded.
+func (*LimitError) Is(target error) bool { return target == context.DeadlineExceeded }
