@@ -44,6 +44,7 @@ func Goals(s Size) map[string]Goal {
 		"F13": {Most: map[string]float64{listedAgain: 10, hottest: 1.5}},
 		"F17": {Most: map[string]float64{reregistered: 10, subscribed: 10}},
 		"F18": {Most: map[string]float64{subscribed: 10}},
+		"F19": {Most: map[string]float64{known: 10}},
 		"F20": {Most: map[string]float64{reregistered: 10, subscribed: 10}},
 		"F21": {Most: map[string]float64{reregistered: 10, subscribed: 10}},
 		"F23": {Most: map[string]float64{subscribed: 10}},

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ func nacosFaults() []Fault {
 		f23,
 		f24,
 		newFault("F18", "one node of three hangs", hangNode),
+		newFault("F19", "all nodes hang, and one more provider starts meanwhile", hangAll),
 		newFault("F17", "one node of three is killed, and started again", killNode),
 		newFault("F21", "rolling restart of the nodes", rollingNodes),
 		newFault("F20", "all nodes are killed, their data is wiped, they start empty", wipeAll),
@@ -120,6 +122,35 @@ func hangNode(ctx context.Context, r *run) (err error) {
 		return err
 	}
 	return r.listed(ctx, r.Nacos.Nodes, r.alive())
+}
+
+// known is the measure of what has waited for Nacos.
+const known = "seconds from the end of the silence until every node lists the new provider, and our clients know it"
+
+func hangAll(ctx context.Context, r *run) error {
+	resume := func() (err error) {
+		for _, n := range r.Nacos.Nodes {
+			err = errors.Join(err, n.Resume())
+		}
+		return err
+	}
+	for _, n := range r.Nacos.Nodes {
+		if err := n.Pause(); err != nil {
+			return errors.Join(err, resume())
+		}
+	}
+	err := r.watch(ctx)
+	if err == nil {
+		err = r.provide(ctx, len(r.providers), "v1", nil)
+	}
+	at := r.now()
+	if err := errors.Join(err, resume()); err != nil {
+		return err
+	}
+	err = r.takes(ctx, known, at, func() error {
+		return errors.Join(list(ctx, r.Nacos.Nodes, r.service, r.alive()), r.follow(ctx, r.alive()))
+	})
+	return errors.Join(err, r.settle(ctx))
 }
 
 func killNode(ctx context.Context, r *run) error {

@@ -7,6 +7,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -88,8 +89,10 @@ func run(ctx context.Context) error {
 	return all(ctx, s, f)
 }
 
-// all runs the faults, and writes a table after each: what is done is not lost.
+// all runs the faults, and writes a table after each: what is done is not lost, and a run
+// that could not be made is an error at the end.
 func all(ctx context.Context, s *faults.Suite, f flags) error {
+	var failed []error
 	text := &bytes.Buffer{}
 	head(ctx, text, s, f)
 	for _, fault := range faults.Faults() {
@@ -99,8 +102,13 @@ func all(ctx context.Context, s *faults.Suite, f flags) error {
 		var results []*faults.Result
 		for range f.count {
 			result, err := s.Run(ctx, fault)
-			if err != nil {
+			if ctx.Err() != nil {
 				return err
+			}
+			if err != nil { // the others can still run
+				s.Logf("%s: %v", fault.ID, err)
+				failed = append(failed, fmt.Errorf("%s: %w", fault.ID, err))
+				continue
 			}
 			for _, figure := range result.Figures() {
 				s.Logf("FIGURE %s", figure)
@@ -113,7 +121,9 @@ func all(ctx context.Context, s *faults.Suite, f flags) error {
 			s.Logf("%s: took %s %q", fault.ID, result.Took.Round(time.Second), result.Notes)
 			results = append(results, result)
 		}
-		faults.Table(text, results, faults.Goals(s.Size)[fault.ID])
+		if len(results) > 0 {
+			faults.Table(text, results, faults.Goals(s.Size)[fault.ID])
+		}
 		if f.out == "" {
 			continue
 		}
@@ -123,9 +133,9 @@ func all(ctx context.Context, s *faults.Suite, f flags) error {
 	}
 	if f.out == "" {
 		_, err := text.WriteTo(os.Stdout)
-		return err
+		failed = append(failed, err)
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // head says where, when and of what the figures are.
