@@ -53,6 +53,9 @@ type Decision struct {
 	Slot     int
 	Via      Via
 	Fallback Fallback
+	// Keyless: the rule's split is by a field that the request lacks, so that it went to
+	// the default.
+	Keyless bool
 
 	hashed bool    // false: no key, or not picked by hash
 	given  int32   // the member that the ring gave plus 1; 0: it was not picked by hash

@@ -1,6 +1,8 @@
 package balancer
 
 import (
+	"slices"
+
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
 )
@@ -112,6 +114,8 @@ func (d *Director) follow(dec *Decision, req config.Request, l *config.Lookup, i
 		if arm := rule.Arm(dec.Slot); arm >= 0 {
 			return d.settle(dec, req, &d.arms[i][arm], rule.Strict, now)
 		}
+	} else {
+		dec.Keyless = true
 	}
 	return d.settle(dec, req, &d.standard, false, now)
 }
@@ -243,10 +247,22 @@ func (d *Director) Forgo(dec *Decision, at int64) {
 	}
 }
 
-// Withdrawn reports whether the guard keeps requests from a target now.
-func (d *Director) Withdrawn(target string, now int64) bool {
-	g := d.guards[target]
-	return g != nil && g.withdrawn(now)
+// Withdrawn returns the targets that the guard keeps requests from now, sorted.
+func (d *Director) Withdrawn(now int64) []string {
+	var names []string
+	for name, g := range d.guards {
+		if g.withdrawn(now) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Isolated reports whether the rules keep requests from an instance of the snapshot by
+// its address.
+func (d *Director) Isolated(in *registry.Instance) bool {
+	return d.rules != nil && d.rules.Isolated(in.Addr)
 }
 
 // Hashes reports whether instances are picked by the hash of a key, so that
@@ -263,6 +279,9 @@ func (d *Director) Ramping() bool { return d.ramping }
 
 // Snapshot returns the instances that the director decides about.
 func (d *Director) Snapshot() *registry.Snapshot { return d.snapshot }
+
+// Caller returns the labels of the caller that it decides for, read-only.
+func (d *Director) Caller() map[string]string { return d.caller }
 
 // Endpoint returns the endpoint of the snapshot's instance i.
 func (d *Director) Endpoint(i int) *Endpoint { return d.endpoints[i] }

@@ -89,7 +89,7 @@ func TestDecideFollowsTheRules(t *testing.T) {
 			"sticky without the field",
 			request{path: "/sticky"},
 			-1,
-			Decision{Via: ViaRule, Rule: "sticky", Target: "v1", Slot: -1},
+			Decision{Via: ViaRule, Rule: "sticky", Target: "v1", Slot: -1, Keyless: true},
 			v1, nil,
 		},
 		{

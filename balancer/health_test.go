@@ -779,7 +779,7 @@ guard: {failures: 1, hold: 1h}
 	for _, healthy := range []bool{false, true} {
 		list[1].Healthy = healthy
 		d = Build(doc, nil, snapshot(list...), Options{}, d)
-		assert.True(t, d.Withdrawn("v2", 3))
+		assert.Equal(t, []string{"v2"}, d.Withdrawn(3))
 	}
 }
 

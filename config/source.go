@@ -5,6 +5,7 @@ import (
 	"crypto/md5" //nolint:gosec // See digest.
 	"encoding/hex"
 	"errors"
+	"time"
 )
 
 // DocState says whether a document exists.
@@ -28,6 +29,9 @@ type Doc struct {
 	// Empty if the document is absent.
 	MD5   string
 	State DocState
+	// At is when the source was told, or found out, that the document has changed; zero
+	// for the first that it knows of it.
+	At time.Time
 }
 
 // NewDoc returns content, which it keeps, as a source holds it: Present, or

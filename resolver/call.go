@@ -190,7 +190,9 @@ func (c *Call) lost(o *Outcome) {
 	}
 }
 
-// verdict is what an outcome says about the instance.
+// Verdict returns what an outcome says about the instance that the attempt went to.
+func (c *Call) Verdict(o Outcome) balancer.Verdict { return c.verdict(&o) }
+
 func (c *Call) verdict(o *Outcome) balancer.Verdict {
 	v := o.verdict(c.Protocol())
 	if v == balancer.Good && o.Status >= 500 && c.Protocol() == "http" && c.view.resolver.options.errors5 {

@@ -10,6 +10,47 @@ import (
 	"github.com/graylane/graylane/registry"
 )
 
+// DocStatus says which version of a document is in force, and what became of a newer one.
+type DocStatus struct {
+	DataID string
+	// MD5 is the digest of the version in force, "" if none was ever accepted.
+	MD5 string
+	// Since is when this process put it in force; zero if MD5 is empty.
+	Since time.Time
+	// Took is how long that took from the moment that the source of documents was told of
+	// the change; 0 if it was not, as of the version that was there at the start.
+	Took time.Duration
+	// Cached: the version is of an earlier process, from the disk cache.
+	Cached bool
+	// Gone: the source says that there is no such document.
+	Gone bool
+	// Refused is why the source's version is not in force, nil if it is.
+	Refused *RefusedError
+
+	noticed time.Time
+}
+
+// inForce returns the status of a version that is put in force now, after another one.
+func (s DocStatus) inForce(before *DocStatus, now time.Time) DocStatus {
+	switch s.MD5 {
+	case "":
+	case before.MD5:
+		s.Since, s.Took = before.Since, before.Took
+	default:
+		s.Since = now
+		if !s.noticed.IsZero() {
+			s.Took = max(now.Sub(s.noticed), 0)
+		}
+	}
+	return s
+}
+
+// version is a version of a document, nil for none, and its status.
+type version[T any] struct {
+	doc    *T
+	status DocStatus
+}
+
 // document follows one document. Only an accepted version replaces one: what is
 // refused, deleted or empty is reported, and the last good version stays.
 type document[T any] struct {
@@ -18,7 +59,7 @@ type document[T any] struct {
 	id       string
 	parse    func(content []byte) (*T, config.Problems)
 
-	fn    func(*T)
+	fn    func(version[T])
 	known chan struct{} // closed with the first answer
 
 	mu       sync.Mutex  // guards what follows, and calls of fn
@@ -26,9 +67,11 @@ type document[T any] struct {
 	over     bool        // the source can never answer
 	answered bool
 	accepted *T
-	md5      string // of accepted
-	refused  string // md5 of the version refused last
-	gone     bool   // the source says that there is none
+	cached   bool          // accepted is of an earlier process
+	noticed  time.Time     // when the source was told of accepted
+	md5      string        // of accepted
+	refused  *RefusedError // the version that the source has; nil: it is not refused
+	gone     bool          // the source says that there is none
 
 	// earlier is the last good version of a process before this one, from the cache:
 	// what stays in force if the first version that this process sees is refused, or
@@ -44,7 +87,7 @@ type document[T any] struct {
 // source has answered, and after each change, until ctx ends. If the source is away it
 // calls fn with the version of an earlier process before that; if it can never answer,
 // with nil. It makes one call at a time.
-func (d *document[T]) watch(ctx context.Context, fn func(*T)) {
+func (d *document[T]) watch(ctx context.Context, fn func(version[T])) {
 	defer d.resolver.cached.forget(d)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -102,7 +145,7 @@ func (d *document[T]) recall(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.answered {
-		d.fn(earlier)
+		d.fn(version[T]{earlier, DocStatus{DataID: d.id, MD5: doc.MD5, Cached: true}})
 	}
 }
 
@@ -125,7 +168,7 @@ func (d *document[T]) remember(stored bool, doc config.Doc, earlier *T) {
 	switch {
 	case !late:
 	case d.fallBack():
-		d.fn(d.accepted)
+		d.fn(d.current())
 	case d.gone:
 		d.saveAbsent()
 	}
@@ -162,38 +205,48 @@ func (d *document[T]) answer(changed bool) {
 	} else if !changed {
 		return
 	}
-	d.fn(d.accepted)
+	d.fn(d.current())
 }
 
-// take takes what the source says of the document and reports whether another
-// version is in force.
+// current is what is in force.
+func (d *document[T]) current() version[T] {
+	return version[T]{d.accepted, DocStatus{
+		DataID: d.id, MD5: d.md5, Cached: d.cached, Gone: d.gone, Refused: d.refused, noticed: d.noticed,
+	}}
+}
+
+// take takes what the source says of the document and reports whether that changes
+// anything: the version in force, or what there is to say of it.
 func (d *document[T]) take(doc config.Doc) bool {
+	was, refused := d.gone, d.refused
 	d.gone = doc.State == config.Absent
 	switch {
 	case d.gone:
+		d.refused = nil
 		fell := d.fallBack()
 		if d.accepted != nil && d.resolver.complain(d.id, "gone") {
 			d.report(fmt.Errorf("%w: %s", ErrDocumentGone, d.id))
 		}
 		d.saveAbsent()
-		return fell
+		return fell || !was || refused != nil
 	case d.accepted != nil && doc.MD5 == d.md5:
-		d.refused = ""
+		news := was || refused != nil || d.cached
+		d.refused, d.cached = nil, false
 		d.resolver.complain(d.id, "")
-		return false
-	case doc.MD5 == d.refused:
-		return false
+		return news
+	case d.refused != nil && doc.MD5 == d.refused.MD5:
+		return was
 	}
 	parsed, problems := d.parse(doc.Content)
 	if parsed == nil {
-		d.refused = doc.MD5
-		fell := d.fallBack()
+		d.fallBack()
+		d.refused = &RefusedError{DataID: d.id, MD5: doc.MD5, Problems: problems, LastGood: d.md5}
 		if d.resolver.complain(d.id, doc.MD5) {
-			d.report(&RefusedError{DataID: d.id, MD5: doc.MD5, Problems: problems, LastGood: d.md5})
+			d.report(d.refused)
 		}
-		return fell
+		return true
 	}
-	d.accepted, d.md5, d.refused = parsed, doc.MD5, ""
+	d.accepted, d.md5, d.refused, d.cached, d.noticed = parsed, doc.MD5, nil, false, doc.At
 	d.resolver.complain(d.id, "")
 	d.save(doc)
 	return true
@@ -220,7 +273,7 @@ func (d *document[T]) fallBack() bool {
 	if d.accepted != nil || d.earlier == nil {
 		return false
 	}
-	d.accepted, d.md5 = d.earlier, d.earlierDoc.MD5
+	d.accepted, d.md5, d.cached = d.earlier, d.earlierDoc.MD5, true
 	d.save(d.earlierDoc)
 	return true
 }

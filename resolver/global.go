@@ -11,7 +11,7 @@ import (
 
 // global is the global document in force, and what an edge makes of it.
 type global struct {
-	doc      *config.Global // nil: none was ever accepted
+	version[config.Global]
 	entrance *balancer.Entrance
 }
 
@@ -22,15 +22,15 @@ func (r *Resolver) globals() *live[global] {
 		return r.global
 	}
 	r.global = newLive[global]()
-	publish := func(doc *config.Global) {
+	publish := func(doc version[config.Global]) {
 		var prev *balancer.Entrance
 		if g := r.global.value.Load(); g != nil {
 			prev = g.entrance
 		}
-		r.global.publish(&global{doc, balancer.NewEntrance(doc, r.options.balancer.Caller, prev)})
+		r.global.publish(&global{doc, balancer.NewEntrance(doc.doc, r.options.balancer.Caller, prev)})
 	}
 	if r.source == nil {
-		publish(nil)
+		publish(version[config.Global]{})
 		return r.global
 	}
 	d := document[config.Global]{

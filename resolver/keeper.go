@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,15 +25,15 @@ const growthSteps = 20
 type keeper struct {
 	view    *View
 	lists   *mailbox[listed]
-	docs    *mailbox[*config.Rules]
+	docs    *mailbox[version[config.Rules]]
 	globals *live[global]
 
 	snapshot *registry.Snapshot // nil before the first list
 	known    bool
-	cached   bool             // the list is from the cache
-	held     int              // instances that the registry does not list any more
-	rules    *config.Rules    // in force
-	global   *config.Global   // in force
+	cached   bool                // the list is from the cache
+	held     map[string]struct{} // IDs of instances that the registry does not list any more
+	rules    version[config.Rules]
+	global   version[config.Global]
 	waiting  map[string]bool  // documents that nothing is known about yet, by data ID
 	state    *State           // in force; nil before the first
 	growth   <-chan time.Time // while an instance is in its slow start
@@ -43,7 +44,7 @@ type keeper struct {
 func newKeeper(v *View, globals *live[global]) *keeper {
 	k := &keeper{
 		view:  v,
-		lists: newMailbox[listed](), docs: newMailbox[*config.Rules](), globals: globals,
+		lists: newMailbox[listed](), docs: newMailbox[version[config.Rules]](), globals: globals,
 		waiting: map[string]bool{},
 	}
 	if v.resolver.source != nil {
@@ -87,7 +88,7 @@ func (k *keeper) run() {
 			}
 		case <-globals.full:
 			if g := globals.take(); g != nil {
-				k.global, changed = (*g).doc, true
+				k.global, changed = (*g).version, true
 				delete(k.waiting, config.GlobalDocID)
 			}
 		case <-patience:
@@ -135,7 +136,7 @@ func (k *keeper) report(err error) { k.view.resolver.options.hooks.err(k.view.ke
 
 // list takes a list and reports whether it differs from the one before.
 func (k *keeper) list(l *listed) bool {
-	news := k.known != l.known || k.cached != l.cached || k.held != l.held
+	news := k.known != l.known || k.cached != l.cached || !maps.Equal(k.held, l.held)
 	k.known, k.cached, k.held = l.known, l.cached, l.held
 	revision := uint64(1)
 	if k.snapshot != nil {
@@ -153,13 +154,29 @@ func (k *keeper) list(l *listed) bool {
 func (k *keeper) build() {
 	o := k.view.resolver.options.balancer
 	o.Now = k.view.resolver.now()
-	d := balancer.Build(k.rules, k.global, k.snapshot, o, k.director())
+	d := balancer.Build(k.rules.doc, k.global.doc, k.snapshot, o, k.director())
 	k.growth = nil
 	if d.Ramping() {
 		k.growth = time.After(max(o.SlowStart/growthSteps, time.Millisecond))
 	}
-	k.state = &State{Snapshot: k.snapshot, Rules: k.rules, Global: k.global, Director: d, Cached: k.cached, Held: k.held, known: k.known}
-	k.view.live.publish(k.state)
+	s := &State{
+		Snapshot: k.snapshot, Rules: k.rules.doc, Global: k.global.doc, Director: d, Cached: k.cached,
+		Held: len(k.held), SeveralVersions: k.severalVersions(), known: k.known, held: k.held,
+	}
+	var before State
+	if k.state != nil {
+		before = *k.state
+	}
+	now := time.Now()
+	s.RulesDoc, s.GlobalDoc = k.rules.status.inForce(&before.RulesDoc, now), k.global.status.inForce(&before.GlobalDoc, now)
+	k.state = s
+	k.view.live.publish(s)
+}
+
+// severalVersions reports whether several versions serve side by side, and nobody says
+// which.
+func (k *keeper) severalVersions() bool {
+	return k.rules.doc == nil && k.view.resolver.options.balancer.DefaultVersion == "" && severalVersions(k.snapshot)
 }
 
 // director returns the one in force, nil before the first.
@@ -178,7 +195,7 @@ func (k *keeper) complain() {
 		k.report(fmt.Errorf("%w: %s has: %s", ErrNoDefault, k.view, d.There()))
 	}
 	k.deserted = deserted
-	if k.mix(k.rules == nil && k.view.resolver.options.balancer.DefaultVersion == "" && severalVersions(k.snapshot)) {
+	if k.mix(k.state.SeveralVersions) {
 		k.report(fmt.Errorf("%w: %s has: %s", ErrSeveralVersions, k.view.key.service, d.There()))
 	}
 }

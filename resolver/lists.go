@@ -12,9 +12,9 @@ import (
 // listed is a list as it is to be used.
 type listed struct {
 	instances []registry.Instance
-	cached    bool // of an earlier process
-	known     bool // the service has had an instance, of any protocol
-	held      int  // those of the instances that are
+	cached    bool                // of an earlier process
+	known     bool                // the service has had an instance, of any protocol
+	held      map[string]struct{} // IDs of those of the instances that are
 }
 
 // lists makes of what the registry says the lists that are used: until it has said
@@ -127,7 +127,11 @@ func (l *lists) list(ctx context.Context, in []registry.Instance, cached bool) {
 // changed hands on the list to use, and looks after those of it that are held.
 func (l *lists) changed(ctx context.Context, began bool) {
 	held := l.hold.held()
-	l.last = &listed{l.hold.effective(), l.last.cached, l.known, len(held)}
+	ids := make(map[string]struct{}, len(held))
+	for i := range held {
+		ids[held[i].ID] = struct{}{}
+	}
+	l.last = &listed{l.hold.effective(), l.last.cached, l.known, ids}
 	l.out(*l.last)
 	l.keep()
 	if began {

@@ -53,8 +53,8 @@ func (r *Resolver) Switches(service string) (*Switches, error) {
 
 // run follows both documents until the end.
 func (s *Switches) run() {
-	own, global := newMailbox[*config.Switches](), newMailbox[*config.Switches]()
-	for id, box := range map[string]*mailbox[*config.Switches]{
+	own, global := newMailbox[version[config.Switches]](), newMailbox[version[config.Switches]]()
+	for id, box := range map[string]*mailbox[version[config.Switches]]{
 		config.SwitchesDocID(s.service): own, config.GlobalSwitchesDocID: global,
 	} {
 		d := document[config.Switches]{
@@ -69,9 +69,9 @@ func (s *Switches) run() {
 		s.resolver.wg.Go(func() { d.watch(s.ctx, box.put) })
 	}
 	var now switches
-	waiting := map[*mailbox[*config.Switches]]bool{own: true, global: true}
+	waiting := map[*mailbox[version[config.Switches]]]bool{own: true, global: true}
 	for {
-		var box *mailbox[*config.Switches]
+		var box *mailbox[version[config.Switches]]
 		select {
 		case <-s.ctx.Done():
 			return
@@ -86,9 +86,9 @@ func (s *Switches) run() {
 		}
 		delete(waiting, box)
 		if box == own {
-			now.own = *doc
+			now.own = doc.doc
 		} else {
-			now.global = *doc
+			now.global = doc.doc
 		}
 		if len(waiting) == 0 {
 			state := now

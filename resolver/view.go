@@ -26,8 +26,15 @@ type State struct {
 	// Held is how many instances are in use that the registry does not list any more, see
 	// WithHold.
 	Held int
+	// RulesDoc and GlobalDoc say where Rules and Global come from, and whether newer ones
+	// were refused.
+	RulesDoc, GlobalDoc DocStatus
+	// SeveralVersions: more than one version serves, since neither a rule document nor
+	// the consumer says which is the default.
+	SeveralVersions bool
 
-	known bool // the service has had an instance, of any protocol
+	known bool                // the service has had an instance, of any protocol
+	held  map[string]struct{} // IDs of those that are held
 }
 
 // Revision returns the md5 of the rule document in force, "" for none.

@@ -13,10 +13,10 @@ import (
 const goodbye = time.Second
 
 // watches are the documents that somebody watches; each has one goroutine, which
-// reads the document whenever something is put.
+// reads the document whenever something is put: when it was said to have changed.
 type (
-	watches = nacosconn.Topics[string, struct{}, config.Doc]
-	watched = nacosconn.Topic[struct{}, config.Doc]
+	watches = nacosconn.Topics[string, time.Time, config.Doc]
+	watched = nacosconn.Topic[time.Time, config.Doc]
 )
 
 // Watch implements [config.Source]. A document without content counts as absent.
@@ -43,7 +43,7 @@ func (c *Client) notified(k nacosconn.ConfigKey) {
 
 func (c *Client) reread(dataID string) {
 	if w := c.watches.Find(dataID); w != nil {
-		w.Put(struct{}{})
+		w.Put(time.Now())
 	}
 }
 
@@ -54,6 +54,7 @@ func (c *Client) follow(ctx context.Context, dataID string, w *watched) {
 	defer c.forget(dataID)
 	var backoff nacosconn.Backoff
 	var last *config.Doc
+	var at time.Time
 	for ctx.Err() == nil {
 		conn, err := c.session.Conn(ctx)
 		if err != nil {
@@ -77,13 +78,13 @@ func (c *Client) follow(ctx context.Context, dataID string, w *watched) {
 		case err != nil:
 			c.report(dataID, err)
 		case last == nil || last.MD5 != doc.MD5:
-			last = &doc
+			last, doc.At = &doc, at
 			w.Publish(doc)
 		default:
 			w.Confirm()
 		}
 		select {
-		case <-w.In():
+		case at = <-w.In():
 		case <-ctx.Done():
 		}
 	}
