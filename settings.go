@@ -27,6 +27,8 @@ type settings struct {
 	caller map[string]string
 	// defaultVersion serves, for this consumer, where there are no rules.
 	defaultVersion string
+	// effective is all of it, and what the options say beside it, for people.
+	effective shown
 }
 
 // checker collects problems, each with the place to mend.
@@ -53,6 +55,7 @@ func (o *options) check() (settings, error) {
 		delete(s.caller, "service")
 	}
 	s.nacos.Credentials = c.credentials(o.user, o.password)
+	s.effective = o.effective(&s)
 	return s, errors.Join(c.problems...)
 }
 

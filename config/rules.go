@@ -106,6 +106,9 @@ const (
 	Hash
 )
 
+// String returns the policy as documents write it, "" for Unset.
+func (p Policy) String() string { return [...]string{"", "weighted", "least", "hash"}[p&3] }
+
 // Balance is a document's `balance`.
 type Balance struct {
 	Policy Policy
