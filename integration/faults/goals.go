@@ -72,7 +72,7 @@ func (g *Goal) Missed(r *Result) (missed []string) {
 			continue
 		}
 		if g.Failed >= 0 && row.Failed > g.Failed {
-			miss("%s: %d failed, at most %d may: %q", client, row.Failed, g.Failed, row.Errors)
+			miss("%s: %d failed, at most %d may: %q", client, row.Failed, g.Failed, row.Evidence)
 		}
 		if g.Unsafe >= 0 && row.Unsafe > g.Unsafe {
 			miss("%s: %d failed that must not be sent twice, at most %d may: %q", client, row.Unsafe, g.Unsafe, row.Errors)

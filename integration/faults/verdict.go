@@ -3,6 +3,7 @@ package faults
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,6 +49,8 @@ type Row struct {
 	Doubled int
 	// Errors are some of what callers saw, and Convictions some of what was wrong.
 	Errors, Convictions []string
+	// Evidence says how some of Failed went, attempt by attempt.
+	Evidence []string
 }
 
 // Share of requests that failed, 0 to 1.
@@ -115,12 +118,39 @@ func (r *run) row(client string, log []judge.Attempt) Row {
 			row.Failed++
 		}
 	}
+	row.Evidence = evidence(log, r.injected)
 	for text, n := range errs {
 		row.Errors = append(row.Errors, fmt.Sprintf("%d times: %s", n, text))
 	}
 	slices.SortFunc(row.Errors, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
 	row.Errors = row.Errors[:min(len(row.Errors), 4)]
 	return row
+}
+
+// mostEvidence is how many failed requests are told of at length.
+const mostEvidence = 3
+
+// evidence tells what became of requests that failed and could have been sent again.
+func evidence(log []judge.Attempt, from int64) []string {
+	attempts := map[string]string{}
+	for i := range log {
+		a := &log[i]
+		if a.Last && a.Error != "" && a.End >= from && !unsafe(a) && len(attempts) < mostEvidence {
+			attempts[a.ID] = ""
+		}
+	}
+	for i := range log {
+		a := &log[i]
+		if text, ok := attempts[a.ID]; ok {
+			attempts[a.ID] = text + fmt.Sprintf("; attempt %d at %s, list %d, after %s: %q",
+				a.Number, a.Addr, a.List, time.Duration(a.End-a.Begin), a.Error)
+		}
+	}
+	out := make([]string, 0, len(attempts))
+	for _, id := range slices.Sorted(maps.Keys(attempts)) {
+		out = append(out, id+attempts[id])
+	}
+	return out
 }
 
 // unsafe reports whether a request must not be sent twice. gRPC calls may be: the

@@ -88,10 +88,18 @@ func Judge(f Facts, log []Attempt) (*Report, error) {
 		if a.Refusal == Skipped {
 			waiting[a.ID] = a
 		} else if a.Via != "" {
-			if before := decided[a.ID]; before == nil {
+			before := decided[a.ID]
+			switch {
+			case before == nil:
 				decided[a.ID] = a
 				rep.Arms[Arm{a.Service, a.Rules, a.Rule, a.Target}]++
-			} else if v.Misrouted == "" {
+			case v.Misrouted != "":
+			case before.Number == a.Number:
+				// The attempt was picked for again: its connection was lost before it was
+				// used, and nothing was decided for good.
+				v.Misrouted = drawnAnew(before, a)
+				decided[a.ID] = a
+			default:
 				v.Misrouted = decidedAnew(before, a)
 			}
 		}

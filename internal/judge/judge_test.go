@@ -255,6 +255,25 @@ func TestRetryKeepsItsDecision(t *testing.T) {
 	assert.Contains(t, rep.Convictions(1)[0], "decided anew")
 }
 
+func TestAnAttemptThatWasNotMadeDecidesNothingForGood(t *testing.T) {
+	f := facts(split)
+	lost := line(split, a2, "", all(decided("rule", "ten-percent", "v2", "", 5), func(a *Attempt) { a.Last, a.Error = false, "the attempt was not made" }))
+	again := line(split, a2, "v2", all(decided("rule", "ten-percent", "v2", "", 5), func(a *Attempt) { a.List = 2 }))
+	rep, err := Judge(f, []Attempt{lost, again})
+	require.NoError(t, err)
+	assert.Empty(t, rep.Convictions(1))
+
+	rep, err = Judge(f, []Attempt{lost, line(split, a1, "v1", decided("rule", "ten-percent", "v1", "", 2005))})
+	require.NoError(t, err)
+	require.Len(t, rep.Convictions(1), 1)
+	assert.Contains(t, rep.Convictions(1)[0], "drawn anew", "its slot stays")
+
+	retry := line(split, a2, "v2", all(decided("rule", "ten-percent", "v2", "", 5), func(a *Attempt) { a.List, a.Number = 1, 2 }))
+	rep, err = Judge(f, []Attempt{lost, again, retry})
+	require.NoError(t, err)
+	require.Len(t, rep.Convictions(1), 1, "a retry keeps what was decided at last")
+}
+
 func TestARequestThatWaitsKeepsItsSlot(t *testing.T) {
 	early := line(split, "", "", all(decided("rule", "ten-percent", "v2", "", 5), refusal(Skipped), func(a *Attempt) { a.Last = false }))
 	same := line(split, a2, "v2", decided("rule", "ten-percent", "v2", "", 5))
