@@ -19,7 +19,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart demo gin integration faults budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
+.PHONY: all build test race lint fmt quickstart picture demo gin integration faults budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -40,6 +40,9 @@ fmt: $(GOLANGCI) ## gofumpt and goimports
 
 quickstart: ## the README's first command
 	$(GO) run ./examples/quickstart
+
+picture: ## docs/img/split.svg, of what the quickstart counts
+	cd integration && $(GO) run ./cmd/picture ../docs/img/split.svg
 
 demo: ## docker-compose.yml without Docker, until Ctrl-C; NACOS_ADDR=host:port takes a Nacos that runs
 	cd integration && $(GO) run ./cmd/demo
