@@ -5,7 +5,7 @@
 //
 //	go run ./examples/quickstart                         # an embedded Nacos, nothing but Go needed
 //	go run ./examples/quickstart -nacos 127.0.0.1:8848   # the same on a real one
-//	go run ./examples/quickstart -keep                   # goes on until Ctrl-C, for you to edit the rules
+//	go run ./examples/quickstart -keep                   # goes on until Ctrl-C, for you to ask, and to edit the rules
 //
 // Everything a consumer does is logged, and judged at the end by code that knows
 // the rules but not the library. One misrouted or failed request ends it with
@@ -16,6 +16,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
@@ -29,11 +30,15 @@ func main() {
 	log.SetFlags(0)
 	nacos := flag.String("nacos", "", "`host:port` of a Nacos to use instead of the embedded one")
 	keep := flag.Bool("keep", false, "go on until Ctrl-C")
+	door := flag.String("http", "127.0.0.1:8000", "`host:port` to be asked at with -keep, if it is free")
 	step := flag.Duration("step", 2*time.Second, "how long to count the requests of a step")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *nacos, *step, *keep)
+	if !*keep {
+		*door = ""
+	}
+	err := run(ctx, os.Stdout, *nacos, *step, *door)
 	interrupted := ctx.Err() != nil
 	stop()
 	if err != nil && !interrupted {
@@ -41,7 +46,8 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, addr string, step time.Duration, keep bool) error {
+// run plays the story; with a door it goes on after that.
+func run(ctx context.Context, out io.Writer, addr string, step time.Duration, door string) error {
 	if addr == "" {
 		server, err := nacostest.Start(nacostest.WithPushDelay(500 * time.Millisecond)) // as the real one
 		if err != nil {
@@ -61,9 +67,8 @@ func run(ctx context.Context, addr string, step time.Duration, keep bool) error 
 	if err := s.play(ctx); err != nil {
 		return err
 	}
-	if keep {
-		fmt.Printf("\nGoing on until Ctrl-C. Edit the rules yourself, for instance:\n\n%s\n", s.operator.curl(fiftyPercent))
-		return s.keep(ctx) // the judge does not know your rules
+	if door != "" {
+		return s.goOn(ctx, out, door) // the judge does not know your rules
 	}
 	return s.verdict()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -83,8 +84,17 @@ func (s *stage) observe(ctx context.Context, title string, p *judge.Publication)
 	return nil
 }
 
-// keep prints a table every few seconds until ctx ends.
-func (s *stage) keep(ctx context.Context) error {
+// goOn opens a door, and prints a table every few seconds until ctx ends.
+func (s *stage) goOn(ctx context.Context, out io.Writer, at string) error {
+	if err := s.publish(ctx, "20 % again, and yours from here on", twentyPercent); err != nil {
+		return err
+	}
+	d, err := openDoor(ctx, at, s.consumer)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	d.help(out, s.operator)
 	for {
 		if err := s.observe(ctx, time.Now().Format(time.TimeOnly), nil); err != nil {
 			return err
