@@ -19,7 +19,7 @@ NACOS_MISSING := $(shell \
 	[ "$${java:-0}" -ge 17 ] && java --list-modules | grep -q '^jdk.compiler' || printf ' JDK-17'; \
 	command -v mvn >/dev/null || printf ' Maven')
 
-.PHONY: all build test race lint fmt quickstart picture demo gin integration faults budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
+.PHONY: all build test race race-cpus lint fmt quickstart picture demo gin integration faults budget figures pinned bench bench-short benchmarks fuzz differential cover tidy-check check help
 
 all: build test lint ## build, test and lint
 
@@ -29,8 +29,11 @@ build: ## compile every package
 test: ## go test ./...: needs Go alone
 	$(GO) test ./...
 
-race: ## the tests under the race detector
-	$(GO) test -race -timeout 15m ./...
+race: ## the tests under the race detector, in any order
+	$(GO) test -race -shuffle=on -timeout 15m ./...
+
+race-cpus: ## the same on one, two and eight processors
+	$(GO) test -race -shuffle=on -cpu 1,2,8 -timeout 60m ./...
 
 lint: $(GOLANGCI) ## golangci-lint in the pinned version
 	@for dir in $(MODULES); do (cd $$dir && "$(CURDIR)/$(GOLANGCI)" run --config "$(CURDIR)/.golangci.yml" ./...) || exit 1; done
