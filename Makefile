@@ -57,9 +57,9 @@ integration: ## the same scripts on a real Nacos and on nacostest, one package a
 ifeq ($(NACOS_MISSING),)
 	cd integration && $(GO) test -v -count=1 -p 1 -timeout 30m ./...
 else ifneq ($(filter true 1,$(CI) $(REQUIRE_NACOS)),)
-	@echo 'integration: no real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven' >&2; exit 1
+	@echo 'integration: no real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven chromium prometheus' >&2; exit 1
 else
-	@echo 'LEFT OUT: the tests on a real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven'
+	@echo 'LEFT OUT: the tests on a real Nacos, missing:$(NACOS_MISSING); on Debian: apt-get install openjdk-17-jdk-headless maven chromium prometheus'
 endif
 
 budget: ## modules and size that a minimal consumer links

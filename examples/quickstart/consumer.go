@@ -16,6 +16,7 @@ import (
 	"github.com/graylane/graylane"
 	"github.com/graylane/graylane/grpcx"
 	"github.com/graylane/graylane/httpx"
+	"github.com/graylane/graylane/httpx/debug"
 	"github.com/graylane/graylane/internal/hello"
 	"github.com/graylane/graylane/internal/judge"
 	"github.com/graylane/graylane/lane"
@@ -27,6 +28,7 @@ import (
 // ClientConn.
 type consumer struct {
 	client   *graylane.Client
+	page     *debug.Page
 	http     *http.Client
 	conn     *grpc.ClientConn
 	say      hello.HelloClient
@@ -54,12 +56,14 @@ func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
 	complain := resolver.Hooks{OnError: func(_ registry.Service, err error) {
 		fmt.Printf("\n!  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n   "))
 	}}
+	c := &consumer{recorder: s.recorder}
+	c.page = debug.New(debug.WithSettings(func() []debug.Setting { return c.client.Settings() }))
 	client, err := graylane.Open(ctx, graylane.WithServers(s.addr), graylane.WithCacheDir("off"),
-		graylane.WithHooks(s.recorder.Hooks()), graylane.WithHooks(complain))
+		graylane.WithHooks(s.recorder.Hooks()), graylane.WithHooks(c.page.Hooks()), graylane.WithHooks(complain))
 	if err != nil {
 		return nil, err
 	}
-	c := &consumer{client: client, http: httpx.NewClient(client.Resolver()), recorder: s.recorder}
+	c.client, c.http = client, httpx.NewClient(client.Resolver())
 	c.conn, err = grpcx.NewClient(client.Resolver(), userService, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, errors.Join(err, client.Close())

@@ -32,6 +32,7 @@ func openDoor(ctx context.Context, addr string, c *consumer) (*door, error) {
 	route := httpx.ByPath(map[string]string{"/": userService})
 	mux := http.NewServeMux()
 	mux.Handle("/", httpx.NewGateway(transport, route, httpx.Edge(lane.HeaderLane, lane.HeaderVersion)))
+	mux.Handle("/debug/graylane/", c.page)
 	d := &door{addr: ln.Addr().String(), ended: make(chan struct{}), server: &http.Server{Handler: mux}} //nolint:gosec // on loopback, for one person
 	go func() {
 		if err := d.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -56,6 +57,10 @@ Going on until Ctrl-C. Ask the service yourself:
 
   curl -s -H 'x-gray-version: v2' http://%[1]s
   for i in $(seq 1000); do curl -s http://%[1]s; done | sort | uniq -c
+
+Look at what the consumer knows, and why it decides as it does:
+
+  http://%[1]s/debug/graylane/
 
 Edit the rules yourself, for instance:
 

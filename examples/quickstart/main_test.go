@@ -71,6 +71,7 @@ func TestWhatTheReadmeAsks(t *testing.T) {
 		assert.Len(t, got, len(want), curl)
 	}
 	assert.Equal(t, 3, asked)
+	assert.Contains(t, ask(t, "http://127.0.0.1:8000", addr+"/debug/graylane/"), userService, "the page")
 }
 
 // opened hears what is written when the door opens.

@@ -17,7 +17,7 @@ import (
 func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "faults.md"))
 	require.NoError(t, err)
-	tests, faults := map[string]string{}, readAll(t, "integration/faults", func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+	faults := readAll(t, "integration/faults", func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
 	rows := map[string]bool{}
 	for line := range strings.Lines(string(page)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
@@ -28,23 +28,13 @@ func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 		row := strings.TrimSpace(cells[0])
 		assert.False(t, rows[row], "%s is there twice", row)
 		rows[row] = true
-		named := regexp.MustCompile("`([a-z0-9/]+)\\.(\\w+)(?:/(\\w+))?`").FindAllStringSubmatch(cells[3], -1)
-		assert.NotEmpty(t, named, "%s has no test", row)
+		named := namedTests(t, row, cells[3])
 		assert.Len(t, strings.Fields(cells[3]), len(named), "%s: want `package.Test`, spaces between", row)
 		levels := map[string]bool{}
 		for _, m := range named {
-			dir := m[1]
-			if dir == "graylane" {
-				dir = "."
-			}
-			if _, ok := tests[dir]; !ok {
-				tests[dir] = readAll(t, dir, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
-			}
-			exists := strings.Contains(tests[dir], "\nfunc "+m[2]+"(")
-			assert.True(t, exists, "%s: there is no %s", row, m[0])
 			assert.True(t, m[3] == "" || strings.Contains(faults, `newFault("`+m[3]+`",`), "%s: there is no fault of %s", row, m[0])
 			level := "go test"
-			if strings.HasPrefix(dir, "integration/") {
+			if strings.HasPrefix(m[1], "integration/") {
 				level = "real Nacos"
 			}
 			levels[level] = true
@@ -56,6 +46,37 @@ func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 		assert.Equal(t, levels, said, "%s", row)
 	}
 	assert.Greater(t, len(rows), 50)
+}
+
+// TestReadmeNamesTestsThatExist: each guarantee of the README has tests.
+func TestReadmeNamesTestsThatExist(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	table := regexp.MustCompile(`(?s)\| guarantee \|.*?\n\n`).FindString(string(text))
+	rows := strings.Split(strings.TrimSpace(table), "\n")
+	require.Greater(t, len(rows), 8)
+	for _, row := range rows[2:] {
+		cells := strings.Split(row, "|")
+		require.Len(t, cells, 4)
+		namedTests(t, cells[1], cells[2])
+	}
+}
+
+// namedTests returns the tests that a cell names, which must exist: the whole, the
+// directory, the test, and the part of it.
+func namedTests(t *testing.T, row, cell string) [][]string {
+	t.Helper()
+	named := regexp.MustCompile("`([a-z0-9/]+)\\.(\\w+)(?:/(\\w+))?`").FindAllStringSubmatch(cell, -1)
+	assert.NotEmpty(t, named, "%s has no test", row)
+	for _, m := range named {
+		dir := m[1]
+		if dir == "graylane" {
+			dir = "."
+		}
+		tests := readAll(t, dir, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+		assert.Contains(t, tests, "\nfunc "+m[2]+"(", "%s: there is no %s", row, m[0])
+	}
+	return named
 }
 
 // readAll returns the text of the Go files of a directory, those that are wanted.
