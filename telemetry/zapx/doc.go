@@ -1,9 +1,12 @@
-// Package zapx writes what a resolver does to a zap logger: each new state of a
-// service, and everything that went wrong behind the requests' back, such as a
-// refused document. It writes nothing for a single request; a request's error is
-// its caller's to log.
+// Package zapx writes what a resolver does to a zap logger.
 //
-//	r, err := resolver.New(reg, src, resolver.WithHooks(zapx.Hooks(logger)))
+//	hooks := zapx.Hooks(logger)                    // new states, refused documents, ejections
+//	decisions := zapx.Decisions(logger, 1000)      // one request of 1000, and all that goes wrong
+//	gl, err := graylane.Open(ctx, graylane.WithHooks(hooks), graylane.WithHooks(decisions))
+//	// or, for a resolver of one's own:
+//	r, err := resolver.New(reg, src, resolver.WithHooks(hooks), resolver.WithHooks(decisions))
 //
-// graylane.WithLogger does the same for a client made by graylane.Open.
+// Hooks writes nothing for a single request: its error is its caller's to log.
+// graylane.WithLogger uses it for a client made by graylane.Open. Decisions is about
+// requests, and is bounded.
 package zapx

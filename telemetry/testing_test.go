@@ -1,0 +1,35 @@
+package telemetry_test
+
+import (
+	"context"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/lane"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// documents is a config.Source whose documents do not change.
+type documents map[string]string
+
+func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
+	fn(config.NewDoc([]byte(d[dataID])))
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// request is one for a version that a header names, "" for none.
+type request struct{ version string }
+
+func (r request) Header(name config.HeaderName) (string, bool) {
+	return r.version, r.version != "" && name.Lower == lane.HeaderVersion
+}
+func (request) Cookie(string) (string, bool) { return "", false }
+func (request) Query(string) (string, bool)  { return "", false }
+func (request) Path() string                 { return "/" }
+func (request) Method() string               { return "GET" }
+func (request) User() string                 { return "" }
+func (request) Lane() string                 { return "" }
