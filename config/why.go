@@ -33,6 +33,27 @@ func (c *Condition) Why(l *Lookup) string {
 	return ""
 }
 
+// String returns the condition in words, "" if it always holds.
+func (c *Condition) String() string {
+	words := inWords(c.when)
+	if c.unless == nil {
+		return words
+	}
+	return strings.TrimSpace(words + " unless " + inWords(c.unless))
+}
+
+func inWords(clauses []clause) string {
+	either := make([]string, len(clauses))
+	for i, clause := range clauses {
+		all := make([]string, len(clause))
+		for j := range clause {
+			all[j] = clause[j].field.String() + " is " + clause[j].test.String()
+		}
+		either[i] = strings.Join(all, " and ")
+	}
+	return strings.Join(either, ", or ")
+}
+
 // found says what the request has.
 func (c *check) found(l *Lookup) string {
 	value, ok := l.Value(&c.field)

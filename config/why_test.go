@@ -90,3 +90,15 @@ func TestWhyQuotesWhatARequestSays(t *testing.T) {
 		assert.Equal(t, want, c.Why(lookup(request{headers: map[string]string{"x-a": value}}, nil)))
 	}
 }
+
+func TestAConditionInWords(t *testing.T) {
+	for condition, want := range map[string]string{
+		"enabled: true": "",
+		`when: {header.x-a: ["2", "1"], path: {prefix: /p}}`: `header.x-a is "1" or "2" and path is beginning with "/p"`,
+		"when: [{user: u1}, {lane: blue}]":                   `user is "u1", or lane is "blue"`,
+		"unless: {header.x-b: {exists: false}}":              "unless header.x-b is absent",
+		"when: {user: u1}\n  unless: {path: /x}":             `user is "u1" unless path is "/x"`,
+	} {
+		assert.Equal(t, want, conditionOf(t, condition).String())
+	}
+}

@@ -240,7 +240,7 @@ func (d *document[T]) take(doc config.Doc) bool {
 	parsed, problems := d.parse(doc.Content)
 	if parsed == nil {
 		d.fallBack()
-		d.refused = &RefusedError{DataID: d.id, MD5: doc.MD5, Problems: problems, LastGood: d.md5}
+		d.refused = &RefusedError{DataID: d.id, MD5: doc.MD5, Content: doc.Content, Problems: problems, LastGood: d.md5}
 		if d.resolver.complain(d.id, doc.MD5) {
 			d.report(d.refused)
 		}

@@ -45,8 +45,10 @@ var (
 // RefusedError says that a document was refused; the last good one, if this process
 // knows one, stays in force.
 type RefusedError struct {
-	DataID   string
-	MD5      string
+	DataID string
+	MD5    string
+	// Content is the refused version, read-only: config.Problem.Excerpt finds places in it.
+	Content  []byte
 	Problems config.Problems
 	// LastGood is the md5 of the version in force, "" for none: then requests are
 	// served as if there were no document.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/internal/explain"
 )
 
 // maxMoved is how many requests of a move are named.
@@ -33,8 +34,8 @@ type comparison struct {
 // compare tells how many requests go from where to where.
 func (e *explainer) compare() error {
 	c := comparison{moves: map[[2]string]*move{}}
-	err := e.requests(func(r *request) error {
-		c.add(r, e.before, e.after)
+	err := e.requests(func(r *explain.Request) error {
+		c.add(r, e.before.of(r), e.after.of(r))
 		return nil
 	})
 	if err != nil {
@@ -52,10 +53,11 @@ func (e *explainer) compare() error {
 	return err
 }
 
-func (c *comparison) add(r *request, before, after *directors) {
-	old, oldErr := before.of(r).DecideAt(r, r.slot, 0)
-	next, nextErr := after.of(r).DecideAt(r, r.slot, 0)
-	key := [2]string{before.where(&old, oldErr), after.where(&next, nextErr)}
+func (c *comparison) add(r *explain.Request, before, after *explain.Director) {
+	slot, drawn := r.Slot()
+	old, oldErr := before.DecideAt(r, slot, 0)
+	next, nextErr := after.DecideAt(r, slot, 0)
+	key := [2]string{before.Where(&old, oldErr), after.Where(&next, nextErr)}
 	m := c.moves[key]
 	if m == nil {
 		m = &move{From: key[0], To: key[1]}
@@ -63,23 +65,23 @@ func (c *comparison) add(r *request, before, after *directors) {
 	}
 	m.Count++
 	if len(m.Requests) < maxMoved {
-		m.Requests = append(m.Requests, r.wire.ID)
+		m.Requests = append(m.Requests, r.ID())
 	}
 	c.all++
 	switch {
 	case key[0] != key[1]:
 		c.moved++
-	case !slices.Equal(candidates(&old), candidates(&next)):
+	case !slices.Equal(explain.Candidates(&old), explain.Candidates(&next)):
 		c.other++
 	}
-	if r.drawn && (before.drew(&old) || after.drew(&next)) {
+	if drawn && (drew(before, &old) || drew(after, &next)) {
 		c.drawn++
 	}
 }
 
 // drew reports whether a drawn slot decided.
-func (ds *directors) drew(dec *balancer.Decision) bool {
-	rule := ds.rule(dec.Rule)
+func drew(d *explain.Director, dec *balancer.Decision) bool {
+	rule := d.Rule(dec.Rule)
 	return dec.Slot >= 0 && rule != nil && rule.Sticky == nil
 }
 
@@ -104,7 +106,7 @@ func (c *comparison) sorted() []*move {
 
 // page tells a person.
 func (c *comparison) page() string {
-	var p page
+	var p explain.Page
 	fmt.Fprintf(&p, "\nOf %s, %d move and %d stay.\n", count(c.all, "request"), c.moved, c.all-c.moved)
 	if c.all > 0 {
 		p.WriteString("\n    count   share  from → to\n")
@@ -112,27 +114,27 @@ func (c *comparison) page() string {
 	for _, m := range c.sorted() {
 		lead := fmt.Sprintf("  %7d %6.2f%%  ", m.Count, 100*float64(m.Count)/float64(c.all))
 		if m.From == m.To {
-			p.fold(lead, "stay "+m.From)
+			p.Fold(lead, "stay "+m.From)
 			continue
 		}
-		p.fold(lead, m.From+" → "+m.To)
+		p.Fold(lead, m.From+" → "+m.To)
 		ids := make([]string, 0, len(m.Requests)+1)
 		for _, id := range m.Requests {
-			ids = append(ids, plain(id))
+			ids = append(ids, explain.Plain(id))
 		}
 		if m.Count > len(ids) {
 			ids = append(ids, "...")
 		}
-		p.fold(strings.Repeat(" ", len(lead)), strings.Join(ids, " "))
+		p.Fold(strings.Repeat(" ", len(lead)), strings.Join(ids, " "))
 	}
 	if c.other > 0 || c.drawn > 0 {
 		p.WriteString("\n")
 	}
 	if c.other > 0 {
-		p.fold("", fmt.Sprintf("Of those that stay, %d have other candidates than before.", c.other))
+		p.Fold("", fmt.Sprintf("Of those that stay, %d have other candidates than before.", c.other))
 	}
 	if c.drawn > 0 {
-		p.fold("", fmt.Sprintf("%s decided by a slot that was drawn here, the same for both documents, since the request has none: "+
+		p.Fold("", fmt.Sprintf("%s decided by a slot that was drawn here, the same for both documents, since the request has none: "+
 			"%d times its index, modulo 10000, so that shares come out right.", count(c.drawn, "request")+were(c.drawn), balancer.SlotAt(1, 0)))
 	}
 	return p.String()

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/internal/explain"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -28,7 +28,7 @@ type explainer struct {
 	snapshot      *registry.Snapshot
 }
 
-func explain(ctx context.Context, s streams, args []string) error {
+func explainRequests(ctx context.Context, s streams, args []string) error {
 	e := explainer{streams: s}
 	fs := newFlags("explain")
 	e.flags.register(fs)
@@ -176,7 +176,7 @@ func (e *explainer) loadInstances(live *nacos) (err error) {
 }
 
 // requests calls fn with every request, in order.
-func (e *explainer) requests(fn func(r *request) error) error {
+func (e *explainer) requests(fn func(r *explain.Request) error) error {
 	name, in := "stdin", e.in
 	if e.requestsFile != "-" {
 		name = string(e.requestsFile)
@@ -191,10 +191,10 @@ func (e *explainer) requests(fn func(r *request) error) error {
 }
 
 // eachRequest calls fn with every request of a file. An error of fn ends it.
-func eachRequest(name string, in io.Reader, fn func(r *request) error) error {
+func eachRequest(name string, in io.Reader, fn func(r *explain.Request) error) error {
 	index := 0
 	return eachLine(name, in, func(line []byte) error {
-		r, err := parseRequest(line, index)
+		r, err := explain.ParseRequest(line, index)
 		if err != nil {
 			return err
 		}
@@ -213,57 +213,14 @@ func (e *explainer) each() error {
 			return err
 		}
 	}
-	return e.requests(func(r *request) error {
+	return e.requests(func(r *explain.Request) error {
 		d := e.before.of(r)
 		if e.json {
-			return writeJSON(e.out, answerOf(r, d))
+			return writeJSON(e.out, d.Answer(r))
 		}
-		_, err := io.WriteString(e.out, e.page(r, d))
+		_, err := io.WriteString(e.out, "\n"+d.Text(r))
 		return err
 	})
-}
-
-// answer is section 9's.
-type answer struct {
-	ID         string   `json:"id"`
-	Via        string   `json:"via"`
-	Rule       string   `json:"rule"`
-	Slot       int      `json:"slot"`
-	Target     string   `json:"target"`
-	Fallback   string   `json:"fallback"`
-	Skipped    []string `json:"skipped"`
-	Candidates []string `json:"candidates"`
-	Error      string   `json:"error"`
-}
-
-func answerOf(r *request, d *balancer.Director) answer {
-	dec, err := d.DecideAt(r, r.slot, 0)
-	return answer{
-		ID: r.wire.ID, Via: dec.Via.String(), Rule: dec.Rule, Slot: dec.Slot, Target: dec.Target,
-		Fallback: dec.Fallback.String(), Skipped: append([]string{}, dec.Skipped()...),
-		Candidates: candidates(&dec), Error: refusal(err),
-	}
-}
-
-// refusal returns the code of a refusal, "" for none.
-func refusal(err error) string {
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, balancer.ErrUnknownTarget):
-		return "unknown_target"
-	}
-	return "no_instance"
-}
-
-// candidates returns the addresses of a decision's candidates, sorted.
-func candidates(dec *balancer.Decision) []string {
-	out := []string{}
-	for endpoint := range dec.Candidates() {
-		out = append(out, endpoint.Addr())
-	}
-	slices.Sort(out)
-	return out
 }
 
 // maxDirectors is for how many callers directors are kept.
@@ -271,34 +228,29 @@ const maxDirectors = 256
 
 // directors decide by one version of the rules, as seen by each caller.
 type directors struct {
-	rules    *config.Rules
-	build    func(caller map[string]string) *balancer.Director
-	byCaller map[string]*balancer.Director
-	// defaultVersion is what serves where there is no document.
-	defaultVersion string
+	build    func(caller map[string]string) *explain.Director
+	byCaller map[string]*explain.Director
 }
 
 func (e *explainer) directors(rules *config.Rules) *directors {
 	return &directors{
-		rules:          rules,
-		byCaller:       map[string]*balancer.Director{},
-		defaultVersion: string(e.defaultVersion),
-		build: func(caller map[string]string) *balancer.Director {
-			return balancer.Build(rules, e.global, e.snapshot,
-				balancer.Options{DefaultVersion: string(e.defaultVersion), Caller: caller}, nil)
+		byCaller: map[string]*explain.Director{},
+		build: func(caller map[string]string) *explain.Director {
+			return explain.NewDirector(balancer.Build(rules, e.global, e.snapshot,
+				balancer.Options{DefaultVersion: string(e.defaultVersion), Caller: caller}, nil), rules)
 		},
 	}
 }
 
 // of returns the director of a request's caller.
-func (ds *directors) of(r *request) *balancer.Director {
-	key, _ := json.Marshal(r.caller) // Sorted; strings never fail.
+func (ds *directors) of(r *explain.Request) *explain.Director {
+	key, _ := json.Marshal(r.Caller()) // Sorted; strings never fail.
 	d, ok := ds.byCaller[string(key)]
 	if !ok {
 		if len(ds.byCaller) == maxDirectors {
 			clear(ds.byCaller)
 		}
-		d = ds.build(r.caller)
+		d = ds.build(r.Caller())
 		ds.byCaller[string(key)] = d
 	}
 	return d

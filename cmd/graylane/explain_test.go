@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/graylane/graylane/internal/explain"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -283,8 +284,11 @@ func TestManyCallersAreBounded(t *testing.T) {
 	e := explainer{snapshot: registry.NewSnapshot(registry.Service{Name: "order"}, 0, nil)}
 	ds := e.directors(nil)
 	for i := range maxDirectors + 1 {
-		first := ds.of(&request{caller: map[string]string{"zone": strconv.Itoa(i)}})
-		assert.Same(t, first, ds.of(&request{caller: map[string]string{"zone": strconv.Itoa(i)}}))
+		zone := strconv.Itoa(i)
+		r, err := explain.NewRequest(explain.Input{ID: "r", Caller: map[string]*string{"zone": &zone}}, 0)
+		require.NoError(t, err)
+		first := ds.of(r)
+		assert.Same(t, first, ds.of(r))
 		require.LessOrEqual(t, len(ds.byCaller), maxDirectors)
 	}
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/internal/explain"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -25,22 +26,22 @@ func FuzzRequests(f *testing.F) {
 	require.NoError(f, problems.Err())
 	var list []registry.Instance
 	for line := range bytes.Lines([]byte(explainInstances)) {
-		in, err := parseInstance(line)
+		in, err := explain.ParseInstance(line)
 		require.NoError(f, err)
 		list = append(list, in)
 	}
 	e := explainer{service: "order", snapshot: registry.NewSnapshot(registry.Service{Name: "order"}, 0, list)}
 	e.before = e.directors(rules)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		err := eachRequest("requests", bytes.NewReader(data), func(r *request) error {
+		err := eachRequest("requests", bytes.NewReader(data), func(r *explain.Request) error {
 			d := e.before.of(r)
-			a := answerOf(r, d)
+			a := d.Answer(r)
 			line, err := json.Marshal(a)
 			require.NoError(t, err)
 			require.NotContains(t, string(line), "null")
 			require.Equal(t, a.Error == "", len(a.Candidates) > 0)
 			require.True(t, a.Slot >= -1 && a.Slot < config.Slots)
-			require.Contains(t, e.page(r, d), "\n  →       ")
+			require.Contains(t, d.Text(r), "\n  →       ")
 			return nil
 		})
 		if err != nil {

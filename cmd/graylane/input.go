@@ -3,18 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"net/netip"
 	"os"
-	"reflect"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/internal/explain"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -85,79 +80,6 @@ func eachLine(name string, r io.Reader, fn func(line []byte) error) error {
 	return nil
 }
 
-// decode reads a line that is one JSON object.
-func decode(line []byte, out any) error {
-	if !utf8.Valid(line) {
-		return errors.New("not UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(out); err != nil {
-		var wrong *json.UnmarshalTypeError
-		switch {
-		case errors.As(err, &wrong) && wrong.Field == "":
-			return errors.New("want one JSON object a line")
-		case errors.As(err, &wrong):
-			return fmt.Errorf("field %s: %s belongs here, not %s", wrong.Field, shape(wrong.Type), wrong.Value)
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return errors.New("the JSON object does not end on this line")
-		}
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
-	}
-	return nil
-}
-
-// shape names in JSON's words what belongs into a field.
-func shape(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "a list of strings"
-	case reflect.Map:
-		return "an object"
-	case reflect.Int:
-		return "a whole number"
-	default:
-		return "a number"
-	}
-}
-
-// wireInstance is an instance as files have it. What is absent or null has the
-// default.
-type wireInstance struct {
-	Addr     string             `json:"addr"`
-	Weight   *float64           `json:"weight"` // in Nacos's unit
-	Healthy  *bool              `json:"healthy"`
-	Enabled  *bool              `json:"enabled"`
-	Cluster  string             `json:"cluster"`
-	Metadata map[string]*string `json:"metadata"`
-}
-
-func parseInstance(line []byte) (registry.Instance, error) {
-	var w wireInstance
-	if err := decode(line, &w); err != nil {
-		return registry.Instance{}, err
-	}
-	if addr, err := netip.ParseAddrPort(w.Addr); err != nil || addr.Port() == 0 {
-		return registry.Instance{}, fmt.Errorf("field addr: %.80q is no ip:port, as 10.0.0.1:80 or [fd00::1]:80", w.Addr)
-	}
-	in := registry.NewInstance(w.Addr)
-	in.ID, in.Cluster = "", w.Cluster // NewSnapshot completes them
-	if w.Weight != nil {
-		in.Weight = registry.Weight(*w.Weight)
-	}
-	in.Healthy = w.Healthy == nil || *w.Healthy
-	in.Enabled = w.Enabled == nil || *w.Enabled
-	in.Metadata = present(w.Metadata)
-	return in, nil
-}
-
 // readInstances reads a file of instances.
 func readInstances(name, service string) (*registry.Snapshot, error) {
 	f, err := open(name)
@@ -167,7 +89,7 @@ func readInstances(name, service string) (*registry.Snapshot, error) {
 	defer f.Close()
 	var list []registry.Instance
 	err = eachLine(name, f, func(line []byte) error {
-		in, err := parseInstance(line)
+		in, err := explain.ParseInstance(line)
 		list = append(list, in)
 		return err
 	})
@@ -175,15 +97,4 @@ func readInstances(name, service string) (*registry.Snapshot, error) {
 		return nil, err
 	}
 	return registry.NewSnapshot(registry.Service{Name: service}, 0, list), nil
-}
-
-// present leaves out what is null: it counts as absent.
-func present(m map[string]*string) map[string]string {
-	out := make(map[string]string, len(m))
-	for name, value := range m {
-		if value != nil {
-			out[name] = *value
-		}
-	}
-	return out
 }

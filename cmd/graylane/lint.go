@@ -13,6 +13,7 @@ import (
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/internal/explain"
 	"github.com/graylane/graylane/registry"
 )
 
@@ -123,12 +124,17 @@ func (l *linter) lint(names []string) error {
 	return nil
 }
 
-// document checks one document and prints its problems.
+// document reads one document and checks it.
 func (l *linter) document(name string) error {
 	content, err := l.read(name)
 	if err != nil {
 		return err
 	}
+	return l.check(name, content)
+}
+
+// check checks the content of a document and prints its problems.
+func (l *linter) check(name string, content []byte) error {
 	there, err := l.there(serviceOf(name))
 	if err != nil {
 		return err
@@ -213,7 +219,7 @@ func printProblem(out io.Writer, p config.Problem, content []byte) error {
 	if excerpt := p.Excerpt(content); excerpt != "" {
 		text += excerpt + "\n"
 	}
-	_, err := io.WriteString(out, safe(text))
+	_, err := io.WriteString(out, explain.Safe(text))
 	return err
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/internal/explain"
 )
 
 // decideVector is one case of an independent evaluator of the rule language.
@@ -107,7 +109,7 @@ func TestPageOfEveryVectorNamesItsTarget(t *testing.T) {
 		pages := strings.Split(r.out, "\n\n")[1:]
 		require.Len(t, pages, len(v.Answers), "%s\n%s", v.Name, r.out)
 		for i, p := range pages {
-			var want answer
+			var want explain.Answer
 			require.NoError(t, json.Unmarshal(v.Answers[i], &want))
 			_, outcome, _ := strings.Cut(p, "\n  →       ")
 			require.Contains(t, outcome, want.Target, v.Name)
