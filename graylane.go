@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	confignacos "github.com/graylane/graylane/config/nacos"
+	"github.com/graylane/graylane/internal/announce"
 	"github.com/graylane/graylane/internal/disk"
 	registrynacos "github.com/graylane/graylane/registry/nacos"
 	"github.com/graylane/graylane/resolver"
@@ -15,14 +16,15 @@ import (
 // registry.Registrar, and its resolver follows services and rules. Its methods
 // may be called concurrently.
 type Client struct {
-	settings settings
-	naming   *registrynacos.Client
-	rules    *confignacos.Client
-	resolver *resolver.Resolver
-	cache    *disk.Store // nil: none
+	settings  settings
+	naming    *registrynacos.Client
+	rules     *confignacos.Client
+	resolver  *resolver.Resolver
+	announcer *announce.Announcer // nil: none
+	cache     *disk.Store         // nil: none
 
-	// ctx ends with Close; it is the life of the registrations that wait for an
-	// address to announce, whose goroutines waiting counts.
+	// ctx ends with Close; it is the life of the announcer, and of the registrations
+	// that wait for an address to announce, whose goroutines waiting counts.
 	ctx     context.Context //nolint:containedctx // the client's own life, not a caller's
 	cancel  context.CancelFunc
 	waiting sync.WaitGroup
@@ -54,7 +56,8 @@ func Open(ctx context.Context, opts ...Option) (*Client, error) {
 // said: an error here is about what only the parts know.
 func connect(o *options, s settings) (c *Client, err error) {
 	c = &Client{settings: s}
-	if c.naming, err = registrynacos.New(s.nacos, registrynacos.WithOnError(o.report)); err != nil {
+	c.announcer = c.newAnnouncer(o)
+	if c.naming, err = registrynacos.New(s.nacos, registrynacos.WithOnError(c.reportNaming(o))); err != nil {
 		return nil, fmt.Errorf("graylane: %w", err)
 	}
 	if c.rules, err = confignacos.New(s.nacos, confignacos.WithOnError(o.reportDocument)); err != nil {
@@ -65,6 +68,9 @@ func connect(o *options, s settings) (c *Client, err error) {
 	if c.cache = o.openCache(); c.cache != nil {
 		opts = append(opts, resolver.WithCache(scoped{c.cache, s.scope()}))
 	}
+	if c.announcer != nil {
+		opts = append(opts, resolver.WithHooks(resolver.Hooks{OnUpdate: c.announcer.Updated}))
+	}
 	if c.resolver, err = resolver.New(c.naming, c.rules, opts...); err != nil {
 		_ = c.naming.Close()
 		_ = c.rules.Close()
@@ -72,6 +78,9 @@ func connect(o *options, s settings) (c *Client, err error) {
 		return nil, fmt.Errorf("graylane: %w", err)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if c.announcer != nil {
+		c.start(func() { c.announcer.Run(c.ctx) })
+	}
 	return c, nil
 }
 

@@ -30,6 +30,7 @@ type options struct {
 	retries                   *int    // nil: the resolver's default
 	hold                      *time.Duration
 	serverErrors              bool
+	unannounced               bool
 	labels                    map[string]setting
 	slowStart                 *time.Duration // nil: the resolver's default
 	policy                    config.Policy
@@ -165,6 +166,14 @@ func WithServerErrors() Option {
 // resolver.DefaultHold; 0 disables.
 func WithHold(d time.Duration) Option {
 	return func(o *options) { o.hold = &d }
+}
+
+// WithoutAnnouncements keeps to this process which rules it has applied. By default it
+// registers, for each service that it consumes (at most 100), an
+// instance of weight 0 in the Nacos group GRAYLANE_CONSUMERS, which graylane status and
+// graylane publish read.
+func WithoutAnnouncements() Option {
+	return func(o *options) { o.unannounced = true }
 }
 
 // WithPolicy sets how an instance is picked where a service's document says nothing of

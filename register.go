@@ -33,7 +33,11 @@ func (c *Client) Register(ctx context.Context, s registry.Service, in registry.I
 	if s.Group == "" {
 		s.Group = c.settings.home.Group
 	}
-	in = c.withDefaults(in)
+	return c.register(ctx, s, c.withDefaults(in))
+}
+
+// register registers an instance that lacks at most its IP address.
+func (c *Client) register(ctx context.Context, s registry.Service, in registry.Instance) (registry.Registration, error) {
 	ip, port, err := c.announced(in.Addr)
 	if err == nil {
 		err = validate(s, at(in, ip, port))

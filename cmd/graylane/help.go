@@ -13,11 +13,17 @@ const helpText = `graylane helps operators of gray releases.
 
   graylane lint FILE...      what is wrong with a document, before it is live
   graylane explain ...       who gets a request, and why; what a change moves
+  graylane publish FILE      makes a document live, and waits for the consumers
+  graylane status SERVICE    which consumers follow what is live
+  graylane get SERVICE       the document that is live
+  graylane history SERVICE   who has changed it, and when
+  graylane rollback SERVICE  goes back to what was there before
   graylane version           which build this is
   graylane help [COMMAND]    this, or more about a command
 
-Exit codes: 0 fine; 1 a document has errors, or Nacos cannot be reached;
-2 the command line or an input file is of no use.
+Exit codes: 0 fine; 1 a document has errors, not everybody follows, somebody was
+faster, or Nacos cannot be reached; 2 the command line or an input file is of no
+use.
 `
 
 const lintText = `graylane lint [--json] [--instances FILE] FILE...
@@ -68,6 +74,72 @@ modulo 10000, so that shares come out right.
       graylane explain --nacos 127.0.0.1:8848 --service order --requests -
 `
 
+const statusText = `graylane status [--json] SERVICE
+
+Says which revision of the service's document each consumer has applied, as the
+consumers announce it themselves, and names those who do not follow what is
+live, or the global document, with the reason: behind, refused, or kept, as
+there is no document any more. TOOK is from the push to being applied, by the
+consumer's clock. Not all follow: exit code 1.
+
+Consumers that were opened with WithoutAnnouncements are not listed; one that
+hangs is, until Nacos has noticed.
+
+  --json              one object: service, revision, global, follow, consumers
+  --nacos ADDR        default NACOS_ADDR, or 127.0.0.1:8848
+` + liveText
+
+const publishText = `graylane publish [--dry-run | --yes] [--wait 10s] [-v] [--json] FILE
+
+Makes a document live: checks it as lint does, shows what would change, asks,
+publishes it in the place of what was shown and of nothing else, waits until
+each consumer has applied it, and says how long that took. The file's name says
+what it is, see graylane help lint. Exit code 1: it was not published, or not
+everybody has applied it.
+
+  --dry-run           shows what would change, and ends
+  --yes               does not ask
+  --wait 10s          how long consumers may take; 0: does not wait
+  --anyway            though consumers speak another version of the language, or
+                      lack a feature that the document needs
+  -v                  times of each consumer
+  --json              one object: document, revision, applied, consumers, gone;
+                      the rest goes to stderr
+  --nacos ADDR        default NACOS_ADDR, or 127.0.0.1:8848
+` + liveText
+
+const rollbackText = `graylane rollback [--to CHANGE] [--dry-run | --yes] SERVICE
+
+Publishes the document as it was before its last change, or as the change made
+it that graylane history lists by that number; the rest is as with publish.
+It is a change itself: a second rollback undoes the first.
+
+  --to CHANGE         a number of graylane history
+  --console ADDR      of Nacos's console, where nodes do not answer
+  --dry-run, --yes, --wait, --anyway, -v, --json, --nacos: as graylane publish
+` + liveText
+
+const historyText = `graylane history [--last 10] [--json] SERVICE
+
+Lists the last changes of a document, and the revision that each has made. What
+was on trial, for some consumers alone, is left out.
+
+  --last 10           how many
+  --json              one object a line: id, at, type, revision, user, from
+  --console ADDR      of Nacos's console, where nodes do not answer
+  --nacos ADDR        default NACOS_ADDR, or 127.0.0.1:8848
+` + liveText
+
+const getText = `graylane get SERVICE
+
+Prints the document that is live. Without one the exit code is 1. Other
+documents have names as gray._global.yaml or switches.SERVICE.yaml.
+
+  --nacos ADDR        default NACOS_ADDR, or 127.0.0.1:8848
+` + liveText + `
+  graylane get order > gray.order.yaml
+`
+
 const liveText = `  --live              as --nacos, of the environment's NACOS_ADDR
   --namespace ID      of the services and documents; default public
   --group GROUP       of the documents; default GRAY
@@ -85,6 +157,7 @@ Prints the version of this build.
 func help(_ context.Context, s streams, args []string) error {
 	texts := map[string]string{
 		"": helpText, "lint": lintText, "explain": explainText, "version": versionText,
+		"status": statusText, "publish": publishText, "rollback": rollbackText, "history": historyText, "get": getText,
 		"help": helpText,
 	}
 	text, ok := texts[strings.Join(args, " ")]

@@ -58,8 +58,10 @@ type nacos struct {
 	docs   *confignacos.Client
 	naming *registrynacos.Client
 	said   lastError
-	ctx    context.Context //nolint:containedctx // the time that Nacos has in all
+	ctx    context.Context //nolint:containedctx // the time that Nacos has
 	cancel context.CancelFunc
+
+	watches sync.WaitGroup // those of follow
 }
 
 // lastError is what a client reported last.
@@ -103,11 +105,18 @@ func (f *liveFlags) open(ctx context.Context) (*nacos, error) {
 	return n, nil
 }
 
-// Close ends the connection.
+// again gives Nacos its time anew.
+func (n *nacos) again(ctx context.Context) {
+	n.cancel()
+	n.ctx, n.cancel = context.WithTimeout(ctx, n.flags.timeout)
+}
+
+// Close ends the connection and what is followed.
 func (n *nacos) Close() {
 	n.cancel()
 	_ = n.docs.Close()
 	_ = n.naming.Close()
+	n.watches.Wait()
 }
 
 // document returns a document; it is without content if there is none.
@@ -124,13 +133,22 @@ func (n *nacos) document(dataID string) (config.Doc, error) {
 // instances returns the instances of a service; there are none of an unknown one.
 func (n *nacos) instances(service string) (*registry.Snapshot, error) {
 	s := registry.Service{Group: n.flags.serviceGroup, Name: service}
+	update, err := n.list(s, "instances of "+service)
+	if err != nil {
+		return nil, err
+	}
+	return registry.NewSnapshot(s, 0, update.Instances), nil
+}
+
+// list returns what is listed of a service.
+func (n *nacos) list(s registry.Service, what string) (registry.Update, error) {
 	update, err := first(n.ctx, func(ctx context.Context, fn func(registry.Update)) error {
 		return n.naming.Watch(ctx, s, fn)
 	})
 	if err != nil {
-		return nil, n.explained("instances of "+service, err, n.naming.Reason)
+		err = n.explained(what, err, n.naming.Reason)
 	}
-	return registry.NewSnapshot(s, 0, update.Instances), nil
+	return update, err
 }
 
 // explained says why there was no answer.

@@ -1,7 +1,10 @@
 // Graylane is the operator's command: it says what is wrong with a rule document
-// before it is published, and who gets a request and why.
+// before it is published, who gets a request and why, publishes documents and says
+// which consumers follow.
 //
 //	graylane lint gray.order.yaml
+//	graylane publish gray.order.yaml
+//	graylane status order
 //	graylane explain --rules gray.order.yaml --service order \
 //	    --instances instances.jsonl --requests requests.jsonl
 //	graylane help
@@ -15,6 +18,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/graylane/graylane/internal/explain"
 )
 
 // No signal is handled: there is nothing to tidy up, and Ctrl-C ends a read of
@@ -40,7 +45,11 @@ type streams struct {
 type command func(ctx context.Context, s streams, args []string) error
 
 func commands() map[string]command {
-	return map[string]command{"lint": lint, "explain": explain, "help": help, "version": version}
+	return map[string]command{
+		"lint": lint, "explain": explainRequests,
+		"status": status, "publish": publish, "rollback": rollback, "history": history, "get": get,
+		"help": help, "version": version,
+	}
 }
 
 // run is the program without the process around it. It returns the exit code.
@@ -77,7 +86,7 @@ func report(stderr io.Writer, name string, err error) int {
 		e = &exitError{exitFailed, err}
 	}
 	if e.err != nil {
-		fmt.Fprintf(stderr, "graylane %s: %s\n", name, safe(oneLine(e.err)))
+		fmt.Fprintf(stderr, "graylane %s: %s\n", name, explain.Safe(oneLine(e.err)))
 	}
 	return e.code
 }

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	root "github.com/graylane/graylane"
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/internal/announce"
+	"github.com/graylane/graylane/nacostest"
+)
+
+const good = `gray: v1
+default: v1
+targets:
+  v1: {version: v1}
+  v2: {version: v2}
+rules:
+- {name: asked-for, by: header.x-gray-version}
+`
+
+// consumes starts a consumer of order and waits until Nacos knows it.
+func consumes(t *testing.T, srv *nacostest.Server, opts ...root.Option) {
+	t.Helper()
+	others := len(srv.Instances(consumersOf("order")))
+	c, err := root.Open(t.Context(), append(opts, root.WithServers(srv.Addr()), root.WithCacheDir("off"))...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	v, err := c.Resolver().View(c.Resolver().Service("order"), "http")
+	require.NoError(t, err)
+	require.NoError(t, v.Ready(t.Context()))
+	_, err = srv.AwaitInstances(t.Context(), consumersOf("order"), others+1)
+	require.NoError(t, err)
+}
+
+// says announces by hand, as an older build or a process that hangs would.
+func says(srv *nacostest.Server, port int, metadata map[string]string) {
+	srv.Register(consumersOf("order"), nacostest.NewInstance("10.0.0.9", port, metadata))
+}
+
+// until runs a command until it is as wanted: announcements take a moment.
+func until(t *testing.T, want func(result) bool, args ...string) result {
+	t.Helper()
+	var r result
+	require.Eventually(t, func() bool {
+		r = graylane(t, "", args...)
+		return want(r)
+	}, 30*time.Second, 20*time.Millisecond, "%+v", &r)
+	return r
+}
+
+func TestStatusNamesWhoDoesNotFollow(t *testing.T) {
+	srv := live(t)
+	args := []string{"status", "order", "--timeout", "30s", "--nacos", srv.Addr()}
+	r := graylane(t, "", args...)
+	assert.Equal(t, exitOK, r.code)
+	assert.Regexp(t, `^gray.order.yaml  [0-9a-f]{12}\nno consumer says that it consumes this\n$`, r.out)
+
+	consumes(t, srv, root.WithService("web"), root.WithVersion("v3"))
+	md5 := srv.Publish(config.DefaultGroup, "gray.order.yaml", good)
+	r = until(t, func(r result) bool { return r.code == exitOK }, args...)
+	assert.Contains(t, r.out, "gray.order.yaml  "+announce.Short(md5)+"\n")
+	assert.Regexp(t, `(?m)^applied  `+announce.Short(md5)+`  [0-9.]+(ms|µs)  +web v3  +\S+  +\d+  +127\.0\.0\.1:\d+$`, r.out)
+	assert.Contains(t, r.out, "1 of 1 consumer follow")
+
+	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "svc": "web", "host": "h", "pid": "7"})
+	says(srv, 2, map[string]string{"md5": "0123456789ab", "bad": announce.Short(md5) + " bad-name", "host": "a\x1b[2J\u202e b"})
+	r = until(t, func(r result) bool { return strings.Contains(r.out, "10.0.0.9:2") }, args...)
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.out, "1 of 3 consumers follow\n")
+	assert.Contains(t, r.out, "not: web on h pid 7, 10.0.0.9:1: has 0123456789ab of gray.order.yaml\n")
+	assert.Contains(t, r.out, ": refuses gray.order.yaml: bad-name; has 0123456789ab\n")
+	assert.NotContains(t, r.out, "\x1b")
+	assert.NotContains(t, r.out, "\u202e")
+	assert.Empty(t, r.err)
+
+	var wire struct {
+		Revision  string
+		Follow    int
+		Consumers []wireConsumer
+	}
+	require.NoError(t, json.Unmarshal([]byte(graylane(t, "", append(args, "--json")...).out), &wire))
+	assert.Equal(t, md5, wire.Revision)
+	assert.Equal(t, 1, wire.Follow)
+	require.Len(t, wire.Consumers, 3)
+	states := map[standing]int{}
+	for _, c := range wire.Consumers {
+		states[c.State]++
+	}
+	assert.Equal(t, map[standing]int{applied: 1, refused: 1, behind: 1}, states)
+
+	// The global document counts too, and so does a document that is gone.
+	global := srv.Publish(config.DefaultGroup, config.GlobalDocID, "gray: v1\n")
+	r = until(t, func(r result) bool { return strings.Contains(r.out, "1 of 3 consumers follow") }, args...)
+	assert.Contains(t, r.out, "gray._global.yaml  "+announce.Short(global))
+	assert.Contains(t, r.out, "; has none of gray._global.yaml")
+	srv.Remove(config.DefaultGroup, "gray.order.yaml")
+	r = graylane(t, "", args...)
+	assert.Contains(t, r.out, "keeps gray.order.yaml, of which there is none any more, as it was; has "+announce.Short(md5))
+	assert.Equal(t, exitFailed, r.code)
+}
+
+func TestPublishWaitsForTheFleet(t *testing.T) {
+	srv := live(t)
+	for range 3 {
+		consumes(t, srv)
+	}
+	name := file(t, "gray.order.yaml", good)
+	md5 := config.NewDoc([]byte(good)).MD5
+	args := []string{"publish", "--timeout", "30s", "--nacos", srv.Addr(), name}
+
+	r := graylane(t, "", append(args, "--dry-run")...)
+	assert.Equal(t, exitOK, r.code)
+	assert.Contains(t, r.out, "   v2: {version: v2}\n-  gone: {version: v3}\n rules:\n")
+	assert.NotContains(t, r.out, "published")
+	content, _ := srv.Config(config.DefaultGroup, "gray.order.yaml")
+	assert.NotEqual(t, good, content)
+
+	r = graylane(t, "", append(args, "--yes", "-v", "--wait", "30s")...)
+	assert.Equal(t, exitOK, r.code, r.err)
+	assert.Contains(t, r.out, "gray.order.yaml: published revision "+announce.Short(md5)+"\n"+
+		"revision "+announce.Short(md5)+" applied by 3 of 3 consumers\n  heard of p50 ")
+	assert.Regexp(t, `(?m)^  applied p50 \S+(ms|µs), max \S+(ms|µs) after the push, by their own clocks$`, r.out)
+	assert.Equal(t, 3, strings.Count(r.out, ": heard of after "))
+	content, _ = srv.Config(config.DefaultGroup, "gray.order.yaml")
+	assert.Equal(t, good, content)
+
+	r = graylane(t, "", append(args, "--yes")...)
+	assert.Equal(t, exitOK, r.code)
+	assert.Contains(t, r.out, "is live already\nrevision "+announce.Short(md5)+" applied by 3 of 3 consumers\n")
+
+	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "hung"})
+	next := file(t, "gray.order.yaml", good+"# next\n")
+	until(t, func(r result) bool { return r.code == exitFailed }, "status", "order", "--timeout", "30s", "--nacos", srv.Addr())
+	r = graylane(t, "", "publish", "--timeout", "30s", "--nacos", srv.Addr(), next, "--yes", "--wait", "6s", "--json")
+	assert.Equal(t, exitFailed, r.code)
+	var wire struct {
+		Applied   int
+		Consumers []wireConsumer
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.out), &wire), "%s", r.out)
+	assert.Equal(t, 3, wire.Applied)
+	assert.Len(t, wire.Consumers, 4)
+	assert.Contains(t, r.err, "+# next\n", "what a person is told goes elsewhere")
+	for _, c := range wire.Consumers {
+		assert.Equal(t, c.Host == "hung", c.State == behind)
+		assert.Equal(t, c.State == applied, c.SeenMS > 0 && c.TookMS > 0)
+	}
+}
+
+func TestPublishRefusesWhatCannotBeFollowed(t *testing.T) {
+	srv := live(t)
+	name := file(t, "gray.order.yaml", good)
+	publish := func(name string, more ...string) result {
+		return graylane(t, "", append([]string{"publish", "--timeout", "30s", "--nacos", srv.Addr(), "--wait", "200ms", name}, more...)...)
+	}
+	before, _ := srv.Config(config.DefaultGroup, "gray.order.yaml")
+
+	r := publish(file(t, "gray.order.yaml", "{gray: v1, default: v9, defaul: a}"), "--yes")
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.out, "gray.order.yaml:1:25: unknown-field: ")
+	assert.Equal(t, "graylane publish: gray.order.yaml has 1 error, and is not published\n", r.err)
+
+	r = publish(name)
+	assert.Equal(t, result{exitUsage, "", "graylane publish: stdin is no terminal to ask at: add --yes, or --dry-run to see what would change\n"}, r)
+
+	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v0", "svc": "old"})
+	r = publish(name, "--yes")
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.out, "old on 10.0.0.9:1 speaks v0 of the rule language, and not v1\n")
+	assert.Contains(t, r.err, "1 consumer cannot follow it; add --anyway")
+	now, _ := srv.Config(config.DefaultGroup, "gray.order.yaml")
+	assert.Equal(t, before, now)
+	r = publish(name, "--yes", "--anyway")
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.out, "applied by 0 of 1 consumer\nnot: old on 10.0.0.9:1: has 0123456789ab of gray.order.yaml\n")
+
+	for _, name := range []string{"gray.order.yml", "order.yaml"} {
+		r = publish(file(t, name, good), "--yes")
+		assert.Equal(t, exitUsage, r.code)
+		assert.Contains(t, r.err, "not the name of a document")
+	}
+	assert.Equal(t, exitUsage, publish("gray.missing.yaml", "--yes").code)
+
+	// Others announce nothing.
+	r = publish(file(t, "switches.order.yaml", "gray: v1\nswitches: {}\n"), "--yes")
+	assert.Equal(t, exitOK, r.code, r.out)
+	assert.Regexp(t, `switches.order.yaml: published revision [0-9a-f]{12}\n$`, r.out)
+}
+
+func TestFeaturesThatConsumersLack(t *testing.T) {
+	fleet := []consumer{
+		{"10.0.0.1:1", announce.Announcement{Language: "v1", Features: []string{"mirror", "shadow"}}},
+		{"10.0.0.2:1", announce.Announcement{Language: "v1", Features: []string{"mirror"}}},
+		{"10.0.0.3:1", announce.Announcement{}},
+	}
+	assert.Empty(t, lacking(fleet[:2], nil))
+	assert.Empty(t, lacking(fleet[:2], []string{"mirror"}))
+	assert.Equal(t, []string{
+		"10.0.0.2:1 lacks shadow, which the document needs",
+		"10.0.0.3:1 speaks an unknown version of the rule language, and not v1",
+	}, lacking(fleet, []string{"mirror", "shadow"}))
+}
+
+func TestPublishThatSomebodyOvertook(t *testing.T) {
+	const theirs = "{gray: v1, default: v2}\n"
+	for name, prepare := range map[string]func(srv *nacostest.Server){
+		"of a change":   func(*nacostest.Server) {},
+		"of a creation": func(srv *nacostest.Server) { srv.Remove(config.DefaultGroup, "gray.order.yaml") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := live(t)
+			prepare(srv)
+			consumes(t, srv)
+			// Somebody publishes between our look and our publish; or, where Nacos
+			// guards nothing, right after it.
+			done := false
+			srv.Intercept(func(r nacostest.Request) nacostest.Action {
+				if r.Type == "ConfigPublishRequest" && !done {
+					done = true
+					if name == "of a change" {
+						srv.Publish(config.DefaultGroup, "gray.order.yaml", theirs)
+					} else {
+						time.AfterFunc(50*time.Millisecond, func() { srv.Publish(config.DefaultGroup, "gray.order.yaml", theirs) })
+					}
+				}
+				return nacostest.Pass()
+			})
+			says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "hung"}) // keeps us waiting
+			r := graylane(t, "", "publish", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
+			assert.Equal(t, exitFailed, r.code, r.out)
+			assert.Contains(t, r.out, "\n+{gray: v1, default: v2}\n")
+			assert.Equal(t, fmt.Sprintf("graylane publish: somebody else has changed gray.order.yaml meanwhile; it has revision %s now: look at that, and try again\n",
+				announce.Short(config.NewDoc([]byte(theirs)).MD5)), r.err)
+			now, _ := srv.Config(config.DefaultGroup, "gray.order.yaml")
+			assert.Equal(t, theirs, now)
+		})
+	}
+}
+
+func TestPublishThatNacosRefuses(t *testing.T) {
+	srv := live(t)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == "ConfigPublishRequest" {
+			return nacostest.Refuse(403, "not you")
+		}
+		return nacostest.Pass()
+	})
+	args := []string{"publish", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good)}
+	r := graylane(t, "", args...)
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.err, "graylane publish: not published, or it is shown late: ")
+	assert.Contains(t, r.err, "not you")
+
+	// An answer that is lost says nothing: what is live does.
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == "ConfigPublishRequest" {
+			return nacostest.Lose()
+		}
+		return nacostest.Pass()
+	})
+	r = graylane(t, "", append(args, "--timeout", "1s")...)
+	assert.Equal(t, exitOK, r.code, r.err)
+	assert.Contains(t, r.out, "published revision")
+	assert.Contains(t, r.out, "no consumer says that it consumes this\n")
+}
+
+func TestConsumersThatGoAreNamed(t *testing.T) {
+	srv := live(t)
+	consumes(t, srv)
+	gone := nacostest.NewInstance("10.0.0.9", 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "gone"})
+	srv.Register(consumersOf("order"), gone)
+	srv.Intercept(func(r nacostest.Request) nacostest.Action {
+		if r.Type == "ConfigPublishRequest" {
+			time.AfterFunc(100*time.Millisecond, func() { srv.Deregister(consumersOf("order"), gone) })
+		}
+		return nacostest.Pass()
+	})
+	r := graylane(t, "", "publish", "--wait", "30s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
+	assert.Equal(t, exitOK, r.code, r.err)
+	assert.Contains(t, r.out, "applied by 1 of 1 consumer\n")
+	assert.Contains(t, r.out, "gone meanwhile: gone pid 0, 10.0.0.9:1\n")
+}
+
+func TestGetPrintsWhatCanBePublishedAgain(t *testing.T) {
+	srv := live(t)
+	odd := "gray: v1\r\ndefault: v1 # \x1b[31m\n"
+	srv.Publish(config.DefaultGroup, "gray.order.yaml", odd)
+	assert.Equal(t, result{exitOK, odd, ""}, graylane(t, "", "get", "order", "--timeout", "30s", "--nacos", srv.Addr()))
+	r := graylane(t, "", "get", "gray._global.yaml", "--timeout", "30s", "--nacos", srv.Addr())
+	assert.Equal(t, result{exitFailed, "", "graylane get: gray._global.yaml: there is no such document in the group GRAY, or an empty one\n"}, r)
+}
+
+func TestOperatorsCommandsSayWhatIsMissing(t *testing.T) {
+	for args, want := range map[string]string{
+		"status":                      "graylane status: want one SERVICE; see graylane help status",
+		"status a b":                  "graylane status: want one SERVICE; see graylane help status",
+		"get":                         "graylane get: want one SERVICE or DOCUMENT; see graylane help get",
+		"history":                     "graylane history: want one SERVICE or DOCUMENT; see graylane help history",
+		"rollback":                    "graylane rollback: want one SERVICE or DOCUMENT; see graylane help rollback",
+		"publish":                     "graylane publish: want one document to publish, as gray.SERVICE.yaml; see graylane help publish",
+		"rollback a":                  "graylane rollback: stdin is no terminal to ask at: add --yes, or --dry-run to see what would change",
+		"rollback --to= a":            `graylane rollback: invalid value "" for flag -to: it is empty; see graylane help rollback`,
+		"history --console http:// a": `graylane history: --console "http://": want host:port`,
+	} {
+		assert.Equal(t, result{exitUsage, "", want + "\n"}, graylane(t, "", strings.Fields(args)...))
+	}
+	for _, args := range []string{"status order", "get order", "history order", "rollback order --yes"} {
+		r := graylane(t, "", strings.Fields(args+" --nacos 127.0.0.1:1 --timeout 2s")...)
+		assert.Equal(t, exitFailed, r.code)
+		assert.Contains(t, r.err, "connection refused")
+		assert.Equal(t, 1, strings.Count(r.err, "\n"))
+	}
+	r := graylane(t, "", "status", "a/b", "--nacos", "127.0.0.1:1")
+	assert.Equal(t, exitUsage, r.code)
+	assert.Contains(t, r.err, `service "a/b" has '/'`)
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/graylane/graylane/config"
+	"github.com/graylane/graylane/internal/announce"
+	"github.com/graylane/graylane/internal/explain"
+)
+
+// fleet is who consumes a service, and what is live for them.
+type fleet struct {
+	service       string
+	rules, global string // digests; "" for no document
+	consumers     []consumer
+}
+
+const nobody = "no consumer says that it consumes this\n"
+
+func status(ctx context.Context, s streams, args []string) error {
+	var live liveFlags
+	var asJSON bool
+	fs := newFlags("status")
+	live.register(fs)
+	fs.BoolVar(&asJSON, "json", false, "")
+	service, err := parseService(fs, args)
+	if err != nil {
+		return err
+	}
+	n, err := live.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	f, err := n.fleet(service)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = f.json(s.out)
+	} else {
+		err = f.table(s.out)
+	}
+	if err == nil && len(f.laggards()) > 0 {
+		err = &exitError{code: exitFailed}
+	}
+	return err
+}
+
+// fleet reads who consumes a service.
+func (n *nacos) fleet(service string) (*fleet, error) {
+	f := &fleet{service: service}
+	for id, md5 := range map[string]*string{config.ServiceDocID(service): &f.rules, config.GlobalDocID: &f.global} {
+		doc, err := n.document(id)
+		if err != nil {
+			return nil, err
+		}
+		*md5 = doc.MD5
+	}
+	update, err := n.list(consumersOf(service), "consumers of "+service)
+	f.consumers = consumers(update)
+	return f, err
+}
+
+// standing is how a consumer stands to both documents together, and why.
+func (f *fleet) standing(c *consumer) (standing, []string) {
+	worst := applied
+	var reasons []string
+	add := func(id string, a announce.Applied, md5 string) {
+		state := stands(a, md5)
+		if worst == applied {
+			worst = state
+		}
+		if state != applied {
+			reasons = append(reasons, why(id, a, md5))
+		}
+	}
+	add(config.ServiceDocID(f.service), c.Rules, f.rules)
+	add(config.GlobalDocID, c.Global, f.global)
+	return worst, reasons
+}
+
+// laggards says who does not follow, and why.
+func (f *fleet) laggards() []string {
+	var all []string
+	for i := range f.consumers {
+		c := &f.consumers[i]
+		if _, reasons := f.standing(c); len(reasons) > 0 {
+			all = append(all, c.name()+": "+strings.Join(reasons, "; "))
+		}
+	}
+	return all
+}
+
+// table prints the fleet for a person.
+func (f *fleet) table(out io.Writer) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s  %s\n", config.ServiceDocID(f.service), revision(f.rules))
+	if f.global != "" {
+		fmt.Fprintf(&text, "%s  %s\n", config.GlobalDocID, revision(f.global))
+	}
+	if len(f.consumers) > 0 {
+		text.WriteString("\n")
+		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "STATE\tREVISION\tTOOK\tCONSUMER\tHOST\tPID\tADDRESS")
+		for i := range f.consumers {
+			c := &f.consumers[i]
+			state, _ := f.standing(c)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", state, revision(c.Rules.MD5), latency(c.Took), c.self(), c.host(), c.PID, c.addr)
+		}
+		_ = w.Flush() // to memory
+	}
+	late := f.laggards()
+	if len(f.consumers) == 0 {
+		text.WriteString(nobody)
+	} else {
+		fmt.Fprintf(&text, "\n%d of %s follow\n", len(f.consumers)-len(late), count(len(f.consumers), "consumer"))
+	}
+	for _, l := range late {
+		fmt.Fprintf(&text, "not: %s\n", l)
+	}
+	_, err := io.WriteString(out, explain.Safe(text.String()))
+	return err
+}
+
+// wireConsumer is a consumer as JSON.
+type wireConsumer struct {
+	State    standing `json:"state"`
+	Why      []string `json:"why,omitempty"`
+	Revision string   `json:"revision"` // how much of it is announced
+	Refused  string   `json:"refused,omitempty"`
+	Code     string   `json:"code,omitempty"`
+	Global   string   `json:"global"`
+	TookMS   float64  `json:"took_ms"`           // 0: not pushed
+	SeenMS   float64  `json:"seen_ms,omitempty"` // of a publish: from it to our hearing of this
+	Service  string   `json:"service"`
+	Version  string   `json:"version"`
+	Host     string   `json:"host"`
+	PID      int      `json:"pid"`
+	Boot     string   `json:"boot"`
+	Addr     string   `json:"addr"`
+	Language string   `json:"language"`
+	Features []string `json:"features"`
+}
+
+func (c *consumer) wire(state standing, why []string) wireConsumer {
+	return wireConsumer{
+		State: state, Why: why,
+		Revision: c.Rules.MD5, Refused: c.Rules.Refused, Code: c.Rules.Code, Global: c.Global.MD5,
+		TookMS:  milliseconds(c.Took),
+		Service: c.Service, Version: c.Version, Host: c.Host, PID: c.PID, Boot: c.Boot, Addr: c.addr,
+		Language: c.Language, Features: append([]string{}, c.Features...),
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func (f *fleet) json(out io.Writer) error {
+	wire := struct {
+		Service   string         `json:"service"`
+		Revision  string         `json:"revision"`
+		Global    string         `json:"global"`
+		Follow    int            `json:"follow"`
+		Consumers []wireConsumer `json:"consumers"`
+	}{f.service, f.rules, f.global, len(f.consumers) - len(f.laggards()), []wireConsumer{}}
+	for i := range f.consumers {
+		state, reasons := f.standing(&f.consumers[i])
+		wire.Consumers = append(wire.Consumers, f.consumers[i].wire(state, reasons))
+	}
+	return writeJSON(out, wire)
+}
