@@ -5,9 +5,9 @@
 //	ROLE=gateway  SERVICES                      the way in: /NAME goes to service NAME
 //	ROLE=load     TARGET, RATE, REPORT_EVERY    steady traffic; prints who answered
 //
-// Servers listen at HTTP_ADDR and GRPC_ADDR. SERVICE_LANE puts an instance into a
-// lane. What graylane itself reads (NACOS_ADDR, SERVICE_VERSION, …) is in its
-// documentation.
+// Servers listen at HTTP_ADDR and GRPC_ADDR, and show what they know at ADMIN_ADDR:
+// /metrics and /debug/graylane/. SERVICE_LANE puts an instance into a lane. What
+// graylane itself reads (NACOS_ADDR, SERVICE_VERSION, …) is in its documentation.
 //
 //	demo -healthcheck    asks the process of this environment whether it is ready
 package main
@@ -66,12 +66,20 @@ func withClient(ctx context.Context, role func(context.Context, *graylane.Client
 	if err != nil {
 		return err
 	}
+	eyes := newAdmin()
 	gl, err := graylane.Open(ctx, graylane.WithLogger(logger),
+		graylane.WithHooks(eyes.metrics.Hooks()), graylane.WithHooks(eyes.page.Hooks()),
 		graylane.WithLabels(map[string]string{"lane": os.Getenv("SERVICE_LANE")})) // an empty label is none
 	if err != nil {
 		return err
 	}
 	defer gl.Close()
+	eyes.client = gl
+	stop, err := eyes.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return role(ctx, gl)
 }
 

@@ -185,12 +185,28 @@ func variables(p *types.Project) []string {
 	}
 	var problems []string
 	for _, name := range p.ServiceNames() {
-		if isNacos(p.Services[name]) {
+		if p.Services[name].Build == nil { // somebody else's program
 			continue
 		}
 		for _, key := range slices.Sorted(maps.Keys(p.Services[name].Environment)) {
 			if !slices.Contains(known, key) {
 				problems = append(problems, name+": nobody reads "+key)
+			}
+		}
+	}
+	return problems
+}
+
+// mounts finds folders that are not there, and mounts that can be written to.
+func mounts(p *types.Project) []string {
+	var problems []string
+	for _, name := range p.ServiceNames() {
+		for _, v := range p.Services[name].Volumes {
+			if files, _ := filepath.Glob(filepath.Join(v.Source, "*")); len(files) == 0 {
+				problems = append(problems, name+": nothing is in "+v.Source)
+			}
+			if !v.ReadOnly {
+				problems = append(problems, name+" may write to "+v.Source)
 			}
 		}
 	}

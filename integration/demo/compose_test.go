@@ -40,6 +40,7 @@ func TestComposeFilesHoldTogether(t *testing.T) {
 			for what, check := range map[string]func(*types.Project) []string{
 				"published ports": portClashes, "gRPC = HTTP + 1000": grpcPorts, "variables of Nacos": nacosVariables,
 				"pinned images": images, "build arguments": buildArgs, "variables of the demo": variables,
+				"mounts": mounts,
 			} {
 				assert.Empty(t, check(p), what)
 			}
@@ -107,6 +108,16 @@ func TestChecksFindWhatIsWrong(t *testing.T) {
 			set("user-v1", "SERVICE_VERSON", "v1"),
 			variables,
 			[]string{"user-v1: nobody reads SERVICE_VERSON"},
+		},
+		"a folder that is not there": {
+			func(p *types.Project) { p.Services["prometheus"].Volumes[0].Source += "x" },
+			mounts,
+			[]string{"prometheus: nothing is in " + root(t) + "/examples/demo/prometheusx"},
+		},
+		"a folder to write to": {
+			func(p *types.Project) { p.Services["prometheus"].Volumes[0].ReadOnly = false },
+			mounts,
+			[]string{"prometheus may write to " + root(t) + "/examples/demo/prometheus"},
 		},
 	}
 	for name, tt := range tests {

@@ -33,7 +33,13 @@ type shop struct {
 // ask sends a request with a header through the gateway.
 func (s *shop) ask(header ...string) string {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.gateway+"/order", http.NoBody)
+	return s.fetch("http://"+s.gateway+"/order", header...)
+}
+
+// fetch gets a URL with a header.
+func (s *shop) fetch(page string, header ...string) string {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, page, http.NoBody)
 	require.NoError(s.t, err)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

@@ -23,12 +23,11 @@ type process struct {
 	err    error // read after done
 }
 
-// launch starts the program with an environment of its own. Each line it prints
-// goes to say.
-func launch(app, name string, env []string, s types.ServiceConfig, say func(service, line string)) (*process, error) {
+// launch starts the command as a service. Each line it prints goes to say.
+func launch(cmd *exec.Cmd, name string, s types.ServiceConfig, say func(service, line string)) (*process, error) {
 	out, in := io.Pipe()
-	p := &process{cmd: exec.Command(app), done: make(chan struct{})} //nolint:noctx // our own program; Close ends it in good order
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, in, in
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = in, in
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: the order of the end is ours
 	if h := s.HealthCheck; h != nil && !h.Disable && len(h.Test) > 2 && h.Test[0] == "CMD" {
 		p.health, p.every = h.Test[2:], 30*time.Second // as docker has it

@@ -33,11 +33,12 @@ type Options struct {
 
 // Demo is a running project. Its methods may be called concurrently.
 type Demo struct {
-	project *types.Project
-	addrs   map[string]string // "service:port" inside the network → the address here
-	hosts   *strings.Replacer
-	say     func(service, line string)
-	bin     string // folder of the program
+	project   *types.Project
+	addrs     map[string]string // "service:port" inside the network → the address here
+	hosts     *strings.Replacer
+	freePorts bool
+	say       func(service, line string)
+	dir       string // of the program, and of Prometheus
 
 	mu        sync.Mutex // guards processes, and say
 	processes map[string]*process
@@ -45,11 +46,11 @@ type Demo struct {
 	closed    error
 }
 
-// Start builds the demo's program and starts every service but Nacos, in the
-// order of the file: one that others depend on is healthy before they start. The
+// Start builds the demo's program and starts every service that it is built for, in
+// the order of the file: one that others depend on is healthy before they start. The
 // end of ctx ends the start, not what runs: Close does.
 func Start(ctx context.Context, p *types.Project, o Options) (*Demo, error) {
-	d := &Demo{project: p, processes: map[string]*process{}}
+	d := &Demo{project: p, processes: map[string]*process{}, freePorts: o.FreePorts}
 	d.say = func(service, line string) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -59,7 +60,7 @@ func Start(ctx context.Context, p *types.Project, o Options) (*Demo, error) {
 		return nil, err
 	}
 	var err error
-	if d.bin, err = os.MkdirTemp("", "demo-"); err != nil {
+	if d.dir, err = os.MkdirTemp("", "demo-"); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	if err := build(ctx, p, d.program()); err != nil {
@@ -103,19 +104,21 @@ func (d *Demo) Close() error {
 			}
 			return nil
 		}, graph.InReverseOrder))
-		d.closed = errors.Join(append(errs, os.RemoveAll(d.bin))...)
+		d.closed = errors.Join(append(errs, os.RemoveAll(d.dir))...)
 	})
 	return d.closed
 }
 
-func (d *Demo) program() string { return filepath.Join(d.bin, "app") }
+func (d *Demo) program() string { return filepath.Join(d.dir, "app") }
 
 // start starts one service and waits until it is healthy.
 func (d *Demo) start(ctx context.Context, name string, s types.ServiceConfig) error {
-	if isNacos(s) {
+	if s.Build == nil { // somebody else's image
 		return nil
 	}
-	p, err := launch(d.program(), name, d.environment(name, s), s, d.say)
+	cmd := exec.Command(d.program()) //nolint:gosec,noctx // our own program; Close ends it in good order
+	cmd.Env = d.environment(name, s)
+	p, err := launch(cmd, name, s, d.say)
 	if err != nil {
 		return err
 	}
@@ -141,6 +144,9 @@ func (d *Demo) place(ctx context.Context, o Options) error {
 			for _, p := range s.Ports {
 				d.addrs[fmt.Sprintf("%s:%d", name, p.Target)] = o.Nacos
 			}
+			continue
+		}
+		if s.Build == nil { // Watch chooses one, if it is to run
 			continue
 		}
 		for _, value := range s.Environment {

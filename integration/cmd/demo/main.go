@@ -60,7 +60,11 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	fmt.Printf(help, addr, d.Addr("gateway", 8080))
+	eyes, err := watch(ctx, d)
+	if err != nil {
+		return err
+	}
+	fmt.Printf(help, addr, d.Addr("gateway", 8080), d.Addr("gateway", 6060), eyes)
 	<-ctx.Done()
 	fmt.Println("Ending: every server withdraws, serves on, drains and closes …")
 	return nil
@@ -76,7 +80,19 @@ Ask yourself, for a version or in a lane; Ctrl-C ends it:
   curl -H 'x-gray-version: v2' http://%[2]s/order
   curl -H 'x-gray-lane: canary' http://%[2]s/order
 
+What the gateway knows and decides:  http://%[3]s/debug/graylane/
+What happens, and what is wrong:     %[4]s
+
 `
+
+// watch starts Prometheus, and says where it is or how to get it.
+func watch(ctx context.Context, d *demo.Demo) (string, error) {
+	addr, err := d.Watch(ctx, func(file string) string { return file })
+	if errors.Is(err, demo.ErrNoPrometheus) {
+		return "left out, " + err.Error(), nil
+	}
+	return "http://" + addr + "/alerts", err
+}
 
 // startNacos starts a node on the ports that the file publishes.
 func startNacos(ctx context.Context, s types.ServiceConfig) (*nacos.Node, error) {
