@@ -34,7 +34,7 @@ func TestACounterForgetsAfterAMinute(t *testing.T) {
 // Who begins a slot and who only counts in it may come at once.
 func TestTheFirstCountsOfASlotAreNotLost(t *testing.T) {
 	const workers = 2
-	counters := make([]counter, 20_000)
+	counters := make([]counter, 100_000)
 	there := make([]atomic.Int32, len(counters))
 	var wg sync.WaitGroup
 	for range workers {
