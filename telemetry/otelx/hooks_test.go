@@ -146,6 +146,37 @@ func TestRetriesAndRefusalsAreEvents(t *testing.T) {
 	assert.Equal(t, "unknown_service", ours(end().Events()[0].Attributes)["graylane.reason"])
 }
 
+func TestTheLaneOfAMessageIsOnTheSpan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.serve(t, "user", map[string]string{registry.KeyLane: "blue"}, answer(200))
+	ctx, end := w.span(t.Context())
+	_, err := get(ctx, w.transport(t), "http://user/", lane.HeaderLane, "blue")
+	require.NoError(t, err)
+	assert.Subset(t, ours(end().Attributes()), map[string]any{"graylane.via": "lane", "graylane.lane": "blue"})
+}
+
+func TestOnlyHTTPHasAResendCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.Set(w.resolver.Service("user"), registry.NewInstance("[::1]:80"))
+	for protocol, want := range map[string]any{"http": int64(1), "grpc": nil} {
+		v, err := w.resolver.View(w.resolver.Service("user"), protocol)
+		require.NoError(t, err)
+		t.Cleanup(v.Close)
+		ctx, end := w.span(t.Context())
+		c, err := v.Pick(ctx, unmarked{}, nil)
+		require.NoError(t, err)
+		c.Done(ctx, resolver.Outcome{Status: 14})
+		c, err = c.Next(ctx, nil)
+		require.NoError(t, err)
+		c.Done(ctx, resolver.Outcome{})
+		attrs := ours(end().Attributes())
+		assert.Equal(t, want, attrs["http.request.resend_count"], protocol)
+		assert.Equal(t, "::1", attrs["server.address"])
+	}
+}
+
 func TestASpanThatDoesNotRecordCostsNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	w.serve(t, "user", nil, answer(200))

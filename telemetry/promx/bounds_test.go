@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
 	"github.com/graylane/graylane/telemetry/promx"
 )
@@ -267,4 +269,30 @@ func TestFurtherDocumentsAreOther(t *testing.T) {
 	refused := w.series(t, "graylane_documents_refused_total")
 	assert.Len(t, refused, promx.MaxServices+1)
 	assert.InDelta(t, 2, refused["document=other"], 0)
+}
+
+// TestAStateIsLearnedBeforeItsUpdate: it is in force a moment before the hooks are called.
+func TestAStateIsLearnedBeforeItsUpdate(t *testing.T) {
+	t.Parallel()
+	metrics, reg := promx.New(), memory.New()
+	w := &world{Registry: reg, metrics: metrics, gatherer: prometheus.NewPedanticRegistry()}
+	w.gatherer.MustRegister(metrics)
+	early := resolver.Hooks{OnUpdate: func(v *resolver.View, s *resolver.State) {
+		if s.Snapshot.Len() > 0 {
+			assert.NoError(t, send(t, v, asking(s.Snapshot.At(0).Version()), resolver.Outcome{}))
+		}
+	}}
+	r, err := resolver.New(reg, nil, resolver.WithHooks(early), resolver.WithHooks(metrics.Hooks()))
+	require.NoError(t, err)
+	defer r.Close()
+	v, err := r.View(r.Service("user"), "http")
+	require.NoError(t, err)
+	defer v.Close()
+	for _, version := range []string{"v1", "v2", "v3"} {
+		reg.Set(r.Service("user"), instances(version)...)
+		require.Eventually(t, func() bool {
+			return w.series(t, "graylane_picks_total")["fallback= protocol=http rule= service=user target="+version+" via=rule"] > 0
+		}, 5*time.Second, time.Millisecond)
+	}
+	assert.NotContains(t, fmt.Sprint(w.series(t, "graylane_picks_total"), w.series(t, "graylane_attempts_total")), promx.Other)
 }

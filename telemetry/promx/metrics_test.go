@@ -33,6 +33,7 @@ default: v1
 rules:
 - {name: testers, when: {user: [ann, bob]}, to: v2}
 - {name: asked, by: header.x-gray-version, missing: fail}
+- {name: back, when: {user: zoe}, to: v1}
 - {name: half, sticky: user, to: {v2: 50%}}
 guard: {errors: 50%, min: 5, hold: 1m}
 `

@@ -166,6 +166,33 @@ func TestFailedAttemptsAreLogged(t *testing.T) {
 	assert.NotContains(t, all[1].ContextMap(), "status")
 }
 
+func TestARetryIsNoDecision(t *testing.T) {
+	t.Parallel()
+	v, logs, _ := logged(t, 1)
+	c, err := v.Pick(t.Context(), request{}, nil)
+	require.NoError(t, err)
+	c.Done(t.Context(), resolver.Outcome{Status: 200})
+	c, err = c.Next(t.Context(), nil)
+	require.NoError(t, err)
+	c.Done(t.Context(), resolver.Outcome{Status: 200})
+	assert.Equal(t, 1, logs.Len())
+}
+
+// all skips everybody.
+type all struct{}
+
+func (all) Skip(*balancer.Endpoint) bool { return true }
+
+func TestToSkipAllIsNoWarning(t *testing.T) {
+	t.Parallel()
+	v, logs, _ := logged(t, 0)
+	_, err := v.Pick(t.Context(), request{}, all{})
+	require.ErrorIs(t, err, balancer.ErrSkipped)
+	require.Equal(t, 1, logs.Len())
+	assert.Equal(t, zap.InfoLevel, logs.All()[0].Level)
+	assert.Equal(t, "skipped", logs.All()[0].ContextMap()["reason"])
+}
+
 func TestOneOfSoManyIsLogged(t *testing.T) {
 	t.Parallel()
 	for every, want := range map[int]int{-1: 0, 0: 0, 1: 50, 20: 3, 1000: 1} {
