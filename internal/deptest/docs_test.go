@@ -430,7 +430,10 @@ func TestLinksOfThePagesLead(t *testing.T) {
 		return out
 	}
 	followed := 0
-	for _, page := range []string{"docs/rules.md", "docs/rule-language.md", "README.md", "README.zh-CN.md"} {
+	for _, page := range []string{
+		"docs/rules.md", "docs/rule-language.md", "docs/operating.md", "docs/telemetry.md", "docs/reliability.md", "docs/faults.md",
+		"README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CONTRIBUTING.md",
+	} {
 		page = filepath.Join("..", "..", filepath.FromSlash(page))
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
