@@ -167,6 +167,7 @@ func (k *keeper) build() {
 	if k.state != nil {
 		before = *k.state
 	}
+	s.Sequence = before.Sequence + 1
 	now := time.Now()
 	s.RulesDoc, s.GlobalDoc = k.rules.status.inForce(&before.RulesDoc, now), k.global.status.inForce(&before.GlobalDoc, now)
 	k.state = s

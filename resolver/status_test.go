@@ -61,6 +61,7 @@ func TestAStateSaysWhereItsRulesComeFrom(t *testing.T) {
 		assert.Equal(t, doc.Since, now.Since)
 		assert.Equal(t, doc.Took, now.Took)
 		assert.Equal(t, before+1, updates)
+		assert.EqualValues(t, updates, v.State().Sequence)
 
 		// A change of the list says nothing of the rules.
 		reg.Set(order, instance("10.0.0.1:1", "v1"))

@@ -13,6 +13,8 @@ import (
 // State is one consistent view of a service: immutable. A request is decided by
 // exactly one.
 type State struct {
+	// Sequence numbers the states of a view, from 1 on.
+	Sequence uint64
 	// Snapshot holds the instances that the view's protocol may use. Its revision
 	// counts the changed lists of this view.
 	Snapshot *registry.Snapshot
