@@ -16,11 +16,30 @@ type outcome struct {
 	before []consumer               // who was there when it was published
 	fleet  []consumer               // who is there now
 	seen   map[string]time.Duration // by address: when we heard that they have applied it
+	stale  map[string]bool          // by address: what they say of it may be from before
+}
+
+// settling is how long what a consumer says may be from before: it says something new once
+// a second, and Nacos takes its time to tell.
+const settling = 3 * time.Second
+
+// newOutcome begins to wait for a fleet. Where the document was live before the one that
+// was in its place, who still announces it may not have heard of either.
+func newOutcome(fleet []consumer, md5, base string) *outcome {
+	o := &outcome{before: fleet, fleet: fleet, seen: map[string]time.Duration{}, stale: map[string]bool{}}
+	for i := range fleet {
+		if base != md5 && stands(fleet[i].Rules, md5) == applied {
+			o.stale[fleet[i].addr] = true
+		}
+	}
+	return o
 }
 
 // await waits until every consumer has applied or refused the document, and reports.
 func (r *release) await(ctx context.Context, began time.Time) error {
-	o := outcome{before: r.fleet, fleet: r.fleet, seen: map[string]time.Duration{}}
+	o := newOutcome(r.fleet, r.md5(), r.base.MD5)
+	settled := time.NewTimer(settling)
+	defer settled.Stop()
 	late := time.NewTimer(r.wait)
 	defer late.Stop()
 	for waiting := true; waiting && !o.settled(r.md5(), time.Since(began)); {
@@ -31,6 +50,7 @@ func (r *release) await(ctx context.Context, began time.Time) error {
 			if now.MD5 != r.md5() && now.MD5 != r.base.MD5 {
 				return r.overtaken(now)
 			}
+		case <-settled.C: // what is said by now is no longer from before
 		case <-late.C:
 			waiting = false
 		case <-r.announced.ended:
@@ -39,23 +59,30 @@ func (r *release) await(ctx context.Context, began time.Time) error {
 			return context.Cause(ctx)
 		}
 	}
-	return r.report(&o)
+	return r.report(o)
 }
 
 // settled notes who has applied the document by now, and reports whether nobody is
-// left to be waited for.
+// left to be waited for. Who was there and is missing may be back soon, and may have died
+// of the document.
 func (o *outcome) settled(md5 string, now time.Duration) bool {
-	pending := false
+	pending := len(o.left()) > 0
 	for i := range o.fleet {
 		c := &o.fleet[i]
 		switch stands(c.Rules, md5) {
 		case applied:
+			if o.stale[c.addr] && now < settling {
+				pending = true
+				continue
+			}
 			if _, known := o.seen[c.addr]; !known {
 				o.seen[c.addr] = now
 			}
 		case behind, kept:
 			pending = true
+			delete(o.stale, c.addr)
 		case refused:
+			delete(o.stale, c.addr)
 		}
 	}
 	return !pending
@@ -65,8 +92,9 @@ func (o *outcome) settled(md5 string, now time.Duration) bool {
 // it, and how long they took.
 func (o *outcome) followers(md5 string) (seen, took []time.Duration) {
 	for i := range o.fleet {
-		if c := &o.fleet[i]; stands(c.Rules, md5) == applied {
-			seen = append(seen, o.seen[c.addr])
+		c := &o.fleet[i]
+		if when, known := o.seen[c.addr]; known && stands(c.Rules, md5) == applied {
+			seen = append(seen, when)
 			if c.Took > 0 {
 				took = append(took, c.Took)
 			}
@@ -75,13 +103,12 @@ func (o *outcome) followers(md5 string) (seen, took []time.Duration) {
 	return seen, took
 }
 
-// left returns who was there before, is not any more, and was never seen to apply it.
+// left returns who was there before and is not any more.
 func (o *outcome) left() []string {
 	var names []string
 	for i := range o.before {
 		c := &o.before[i]
-		_, followed := o.seen[c.addr]
-		if !followed && !slices.ContainsFunc(o.fleet, func(f consumer) bool { return f.addr == c.addr }) {
+		if !slices.ContainsFunc(o.fleet, func(f consumer) bool { return f.addr == c.addr }) {
 			names = append(names, c.name())
 		}
 	}
@@ -97,7 +124,7 @@ func (r *release) report(o *outcome) error {
 	} else {
 		_, err = io.WriteString(r.out, explain.Safe(r.text(o, seen, took)))
 	}
-	if err == nil && len(seen) < len(o.fleet) {
+	if err == nil && (len(seen) < len(o.fleet) || len(o.left()) > 0) {
 		err = &exitError{code: exitFailed}
 	}
 	return err

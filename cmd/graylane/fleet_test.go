@@ -191,7 +191,7 @@ func TestPublishRefusesWhatCannotBeFollowed(t *testing.T) {
 	// Others announce nothing.
 	r = publish(file(t, "switches.order.yaml", "gray: v1\nswitches: {}\n"), "--yes")
 	assert.Equal(t, exitOK, r.code, r.out)
-	assert.Regexp(t, `switches.order.yaml: published revision [0-9a-f]{12}\n$`, r.out)
+	assert.Regexp(t, `switches.order.yaml: published revision [0-9a-f]{12}\n.*nobody was waited for.*\n$`, r.out)
 }
 
 func TestFeaturesThatConsumersLack(t *testing.T) {
@@ -282,10 +282,41 @@ func TestConsumersThatGoAreNamed(t *testing.T) {
 		}
 		return nacostest.Pass()
 	})
-	r := graylane(t, "", "publish", "--wait", "30s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
-	assert.Equal(t, exitOK, r.code, r.err)
+	r := graylane(t, "", "publish", "--wait", "2s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
+	assert.Equal(t, exitFailed, r.code, "it may have died of the document")
 	assert.Contains(t, r.out, "applied by 1 of 1 consumer\n")
 	assert.Contains(t, r.out, "gone meanwhile: gone pid 0, 10.0.0.9:1\n")
+}
+
+func TestWhoHasGoneHasNotFollowed(t *testing.T) {
+	one := consumer{"10.0.0.1:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
+	two := consumer{"10.0.0.2:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
+	o := newOutcome([]consumer{one, two}, "bbbbbbbbbbbb", "aaaaaaaaaaaa")
+	one.Rules.MD5, two.Rules.MD5 = "bbbbbbbbbbbb", "bbbbbbbbbbbb"
+	o.fleet = nil // a list that is empty for a moment, or a fleet that has died
+	assert.False(t, o.settled("bbbbbbbbbbbb", time.Second))
+	o.fleet = []consumer{one, two}
+	assert.True(t, o.settled("bbbbbbbbbbbb", time.Second))
+	o.fleet = []consumer{one} // it had applied it
+	assert.False(t, o.settled("bbbbbbbbbbbb", 2*time.Second))
+	assert.Len(t, o.left(), 1)
+}
+
+// TestWhatIsAnnouncedFromBeforeDoesNotCount: back to a version that a consumer still
+// announces, since it has not yet said that it had another one.
+func TestWhatIsAnnouncedFromBeforeDoesNotCount(t *testing.T) {
+	one := consumer{"10.0.0.1:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
+	o := newOutcome([]consumer{one}, "aaaaaaaaaaaa", "bbbbbbbbbbbb")
+	assert.False(t, o.settled("aaaaaaaaaaaa", time.Second), "it may have bbb by now")
+	assert.True(t, o.settled("aaaaaaaaaaaa", settling))
+
+	o = newOutcome([]consumer{one}, "aaaaaaaaaaaa", "bbbbbbbbbbbb")
+	one.Rules.MD5 = "bbbbbbbbbbbb"
+	o.fleet = []consumer{one}
+	assert.False(t, o.settled("aaaaaaaaaaaa", time.Second))
+	one.Rules.MD5 = "aaaaaaaaaaaa"
+	o.fleet = []consumer{one}
+	assert.True(t, o.settled("aaaaaaaaaaaa", time.Second+1), "it has said both")
 }
 
 func TestGetPrintsWhatCanBePublishedAgain(t *testing.T) {

@@ -95,7 +95,8 @@ Makes a document live: checks it as lint does, shows what would change, asks,
 publishes it in the place of what was shown and of nothing else, waits until
 each consumer has applied it, and says how long that took. The file's name says
 what it is, see graylane help lint. Exit code 1: it was not published, or not
-everybody has applied it.
+everybody has applied it; who was there and has gone has not. Consumers tell of
+rules alone, of 100 services each: with other documents nobody is waited for.
 
   --dry-run           shows what would change, and ends
   --yes               does not ask

@@ -43,16 +43,9 @@ func versions(changes []change, live config.Doc) []published {
 }
 
 // versions reads the last versions of a document, and up to the one that has this ID
-// if one is wanted.
-func (c *console) versions(ctx context.Context, n *nacos, dataID string, most int, id string) ([]published, error) {
-	if err := c.login(ctx); err != nil {
-		return nil, err
-	}
+// if one is wanted. Live is what was live before: who changes it meanwhile is noticed.
+func (c *console) versions(ctx context.Context, live config.Doc, dataID string, most int, id string) ([]published, error) {
 	changes, err := c.history(ctx, dataID)
-	if err != nil {
-		return nil, err
-	}
-	live, err := n.document(dataID)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +61,18 @@ func (c *console) versions(ctx context.Context, n *nacos, dataID string, most in
 		}
 	}
 	return versions(changes, live), nil
+}
+
+// live returns what is live. The console is asked first, as it says at once, and best, what
+// is wrong with the name and password.
+func (c *console) live(n *nacos, dataID string) (config.Doc, error) {
+	if err := c.login(n.ctx); err != nil {
+		return config.Doc{}, err
+	}
+	if _, err := c.history(n.ctx, dataID); err != nil {
+		return config.Doc{}, err
+	}
+	return n.document(dataID)
 }
 
 // before returns the version that a rollback publishes: that of an ID, or without one
@@ -114,7 +119,11 @@ func history(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	defer n.Close()
-	all, err := c.versions(n.ctx, n, dataID(name), max(most, 1), "")
+	doc, err := c.live(n, dataID(name))
+	if err != nil {
+		return err
+	}
+	all, err := c.versions(n.ctx, doc, dataID(name), max(most, 1), "")
 	if err != nil {
 		return err
 	}

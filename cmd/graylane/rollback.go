@@ -28,7 +28,12 @@ func rollback(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	defer r.n.Close()
-	all, err := c.versions(r.n.ctx, r.n, r.id, 2, string(id))
+	live, err := c.live(r.n, r.id)
+	if err != nil {
+		return err
+	}
+	r.chosen = &live
+	all, err := c.versions(r.n.ctx, live, r.id, 2, string(id))
 	if err != nil {
 		return err
 	}

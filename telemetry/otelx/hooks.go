@@ -11,7 +11,7 @@ import (
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/telemetry/internal/words"
+	"github.com/graylane/graylane/internal/words"
 )
 
 // The keys of the attributes, see docs/telemetry.md.

@@ -10,6 +10,8 @@
 //
 // Every label's values come from instances and documents, never from a request, and
 // there is a most of them: MaxServices, and MaxValues versions, rules and targets of a
-// service. What is beyond that is counted as Other. A value that is no more in use makes
-// room for a new one, and its series end then.
+// service. What is beyond that is counted as Other, and so is a service while nothing is
+// known of it, or while it has had neither an instance nor a document: a request may have
+// made its name up. A value that is no more in use makes room for a new one, and its
+// series end then.
 package promx

@@ -8,10 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/graylane/graylane/balancer"
-	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/telemetry/internal/words"
+	"github.com/graylane/graylane/internal/words"
 )
 
 // maxPicks and maxAttempts are how many combinations of label values of one service and
@@ -57,9 +56,8 @@ type meter struct {
 
 // edition says which state's values are known.
 type edition struct {
-	revision uint64
-	rules    *config.Rules
-	global   *config.Global
+	view     *resolver.View // nil before its first OnUpdate
+	sequence uint64
 }
 
 type pickKey struct {
@@ -207,21 +205,26 @@ func (t *meter) learn(s *resolver.State) bool {
 	t.metrics.mu.Lock()
 	defer t.metrics.mu.Unlock()
 	if t.newer(s) {
-		t.admit(s)
+		var v *resolver.View
+		if e := t.learned.Load(); e != nil {
+			v = e.view
+		}
+		t.admit(v, s)
 	}
 	return true
 }
 
-// newer reports whether a state may name values that are not known.
+// newer reports whether a state may name values that are not known: it is a later one of
+// the view that was learned from. One that is not in force is old, or of another view:
+// OnUpdate is called for each before the next is in force.
 func (t *meter) newer(s *resolver.State) bool {
 	e := t.learned.Load()
-	return e == nil || s.Snapshot.Revision() > e.revision ||
-		s.Snapshot.Revision() == e.revision && (s.Rules != e.rules || s.Global != e.global)
+	return e == nil || s.Sequence > e.sequence && (e.view == nil || e.view.State() == s)
 }
 
-// admit makes what a state names labels of their own; Metrics.mu is held.
-func (t *meter) admit(s *resolver.State) {
-	t.learned.Store(&edition{s.Snapshot.Revision(), s.Rules, s.Global})
+// admit makes what a state of a view names labels of their own; Metrics.mu is held.
+func (t *meter) admit(v *resolver.View, s *resolver.State) {
+	t.learned.Store(&edition{v, s.Sequence})
 	t.inUse = valuesOf(s)
 	t.service.known.Store(t.service.known.Load().admit(t.inUse,
 		func(of kind, value string) bool {

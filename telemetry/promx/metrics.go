@@ -13,10 +13,12 @@ import (
 
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/telemetry/internal/words"
+	"github.com/graylane/graylane/internal/words"
 )
 
-// MaxServices is how many services are told apart; further ones are Other.
+// MaxServices is how many services are told apart. Further ones are Other, and so are
+// those that have had neither an instance nor a document since the process began: a
+// request may have made their name up.
 const MaxServices = 500
 
 // Other is the label value of what is not told apart.
@@ -47,16 +49,19 @@ type Metrics struct {
 	errors                                      prometheus.Counter
 	gauges                                      *gauges
 
-	// Both are replaced, under mu, and never changed. The second, by the snapshot that a
+	// All are replaced, under mu, and never changed. The second, by the snapshot that a
 	// view has now, saves most requests to look up four strings.
 	meters  atomic.Pointer[map[meterKey]*meter]
 	current atomic.Pointer[map[*registry.Snapshot]*meter]
+	names   atomic.Pointer[map[registry.Service]*service]
+	rest    atomic.Pointer[service] // all that have no label of their own; nil while there are none
+	full    atomic.Bool             // there is no room for another label
 
-	// mu guards what follows, and every change of label values; it is never taken for a
-	// request whose values were seen before. Only client_golang is called under it.
+	// mu guards what follows, and every change of label values. It is taken for a request,
+	// and for an event that the end of one has raised, only if they have a value that was
+	// not seen before. Only client_golang, and State and Err of a view, are called under it.
 	mu       sync.Mutex
 	services map[string]*service // by label
-	rest     *service            // all further ones; nil while there are none
 	files    map[string]struct{} // label values of documents
 }
 
@@ -96,6 +101,7 @@ func New(opts ...Option) *Metrics {
 	}
 	m.meters.Store(&map[meterKey]*meter{})
 	m.current.Store(&map[*registry.Snapshot]*meter{})
+	m.names.Store(&map[registry.Service]*service{})
 	return m
 }
 
@@ -107,8 +113,9 @@ func buckets(seconds []float64) []float64 {
 	return seconds[:min(len(seconds), maxBuckets)]
 }
 
-// Hooks returns the hooks that count. They neither block nor, once the values of a
-// request's labels were seen, allocate.
+// Hooks returns the hooks that count. Once the values of a request's labels were seen,
+// OnPick and OnDone neither lock nor allocate. Nor does OnEvent, but that client_golang
+// looks the series of a target under a lock of its own when the guard withdraws it.
 func (m *Metrics) Hooks() resolver.Hooks {
 	return resolver.Hooks{
 		OnUpdate: m.update,
@@ -138,9 +145,7 @@ func (m *Metrics) Hooks() resolver.Hooks {
 }
 
 func (m *Metrics) event(e resolver.Event) {
-	m.mu.Lock()
-	s := m.service(words.Service(e.Service))
-	m.mu.Unlock()
+	s := m.of(e.Service)
 	switch e.Kind {
 	case resolver.InstanceEjected:
 		s.ejections.Inc()

@@ -9,8 +9,14 @@ import (
 
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/telemetry/internal/words"
+	"github.com/graylane/graylane/internal/words"
 )
+
+// there reports whether a state shows that somebody has set its service up: it has had an
+// instance, or has a document. What a request named may be neither.
+func there(s *resolver.State) bool {
+	return s != nil && (s.Known() || s.RulesDoc.MD5 != "" || s.RulesDoc.Refused != nil)
+}
 
 // meter returns the meter of a call's service and protocol.
 func (m *Metrics) meter(c *resolver.Call) *meter {
@@ -19,16 +25,33 @@ func (m *Metrics) meter(c *resolver.Call) *meter {
 			return t
 		}
 	}
-	s, protocol, meters := c.Service(), c.Protocol(), *m.meters.Load()
-	if t := meters[meterKey{s, protocol}]; t != nil {
+	k, meters := meterKey{c.Service(), c.Protocol()}, *m.meters.Load()
+	if t := meters[k]; t != nil {
 		return t
 	}
-	if t := meters[meterKey{protocol: protocol}]; t != nil { // there is no room for more
-		return t
+	if !there(c.State) || m.full.Load() {
+		k.service = registry.Service{}
+		if t := meters[k]; t != nil {
+			return t
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.admitted(s, protocol)
+	return m.admitted(k)
+}
+
+// of returns the service of an event. Events are of instances, and no request makes one
+// of a service that has had none.
+func (m *Metrics) of(s registry.Service) *service {
+	if known := (*m.names.Load())[s]; known != nil {
+		return known
+	}
+	if rest := m.rest.Load(); rest != nil && m.full.Load() {
+		return rest
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.service(s)
 }
 
 // show makes a snapshot the one that a meter's view has now, nil for none; mu is held.
@@ -44,21 +67,21 @@ func (m *Metrics) show(t *meter, s *registry.Snapshot) {
 	m.current.Store(&current)
 }
 
-// admitted returns the meter of a service, a new one if there is room; mu is held.
-func (m *Metrics) admitted(of registry.Service, protocol string) *meter {
-	k := meterKey{of, protocol}
+// admitted returns the meter of a service, a new one if there is room; that of all others
+// if the key has no service. mu is held.
+func (m *Metrics) admitted(k meterKey) *meter {
 	meters := *m.meters.Load()
 	if t := meters[k]; t != nil {
 		return t
 	}
-	s, shown := m.service(words.Service(of)), protocolLabel(protocol)
+	s, shown := m.service(k.service), protocolLabel(k.protocol)
 	t := s.meters[shown]
 	if t == nil {
 		t = m.newMeter(s, shown)
 		s.meters[shown] = t
 	}
-	if s == m.rest {
-		t.learned.Store(&edition{revision: math.MaxUint64}) // of these nothing is told apart
+	if s == m.rest.Load() {
+		t.learned.Store(&edition{sequence: math.MaxUint64}) // of these nothing is told apart
 		k.service = registry.Service{}
 	}
 	meters = maps.Clone(meters)
@@ -67,20 +90,28 @@ func (m *Metrics) admitted(of registry.Service, protocol string) *meter {
 	return t
 }
 
-// service returns the service of a label, a new one if there is room; mu is held.
-func (m *Metrics) service(label string) *service {
-	if s := m.services[label]; s != nil {
-		return s
+// service returns what is counted of a service, under a new label if there is room; of
+// none, and of those that have no label of their own, the rest. mu is held.
+func (m *Metrics) service(of registry.Service) *service {
+	label := words.Service(of)
+	s := m.services[label]
+	if s == nil && (of == registry.Service{} || len(m.services) >= MaxServices) {
+		if m.rest.Load() == nil {
+			m.rest.Store(m.newService(Other))
+		}
+		return m.rest.Load()
 	}
-	if len(m.services) < MaxServices {
-		s := m.newService(label)
+	if s == nil {
+		s = m.newService(label)
 		m.services[label] = s
-		return s
+		m.full.Store(len(m.services) >= MaxServices)
 	}
-	if m.rest == nil {
-		m.rest = m.newService(Other)
+	if names := *m.names.Load(); names[of] == nil {
+		names = maps.Clone(names)
+		names[of] = s
+		m.names.Store(&names)
 	}
-	return m.rest
+	return s
 }
 
 // protocolLabel is the label of a protocol: a view may be opened for any word.
@@ -110,20 +141,24 @@ func (m *Metrics) newMeter(s *service, protocol string) *meter {
 	return t
 }
 
-// update learns what a new state names, and takes note of its view.
+// update learns what a new state names, and takes note of its view. A view that has ended
+// may have a successor that was here before it.
 func (m *Metrics) update(v *resolver.View, s *resolver.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	label := words.Service(v.Service())
-	if m.services[label] == nil && len(m.services) >= MaxServices {
+	known := m.services[words.Service(v.Service())] != nil
+	if v.Err() != nil || !known && !there(s) {
+		return
+	}
+	if !known && len(m.services) >= MaxServices {
 		m.makeRoom()
 	}
-	t := m.admitted(v.Service(), v.Protocol())
-	if t.service == m.rest {
+	t := m.admitted(meterKey{v.Service(), v.Protocol()})
+	if t.service == m.rest.Load() {
 		return
 	}
 	t.service.views[t.protocol] = v
-	t.admit(s)
+	t.admit(v, s)
 	m.show(t, s.Snapshot)
 }
 
@@ -137,7 +172,11 @@ func (m *Metrics) makeRoom() {
 		meters := maps.Clone(*m.meters.Load())
 		maps.DeleteFunc(meters, func(_ meterKey, t *meter) bool { return t.service == s })
 		m.meters.Store(&meters)
+		names := maps.Clone(*m.names.Load())
+		maps.DeleteFunc(names, func(_ registry.Service, named *service) bool { return named == s })
+		m.names.Store(&names)
 		delete(m.services, label)
+		m.full.Store(false)
 		m.drop(s, prometheus.Labels{})
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/telemetry/internal/words"
+	"github.com/graylane/graylane/internal/words"
 )
 
 // MaxLines is how many lines a second Decisions writes about what goes wrong.

@@ -10,7 +10,7 @@ import (
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/telemetry/internal/words"
+	"github.com/graylane/graylane/internal/words"
 )
 
 func TestEveryErrorOfAPickHasItsReason(t *testing.T) {
