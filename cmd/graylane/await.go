@@ -15,8 +15,8 @@ import (
 type outcome struct {
 	before []consumer               // who was there when it was published
 	fleet  []consumer               // who is there now
-	seen   map[string]time.Duration // by address: when we heard that they have applied it
-	stale  map[string]bool          // by address: what they say of it may be from before
+	seen   map[string]time.Duration // by ID: when we heard that they have applied it
+	stale  map[string]bool          // by ID: what they say of it may be from before
 }
 
 // settling is how long what a consumer says may be from before: it says something new once
@@ -29,7 +29,7 @@ func newOutcome(fleet []consumer, md5, base string) *outcome {
 	o := &outcome{before: fleet, fleet: fleet, seen: map[string]time.Duration{}, stale: map[string]bool{}}
 	for i := range fleet {
 		if base != md5 && stands(fleet[i].Rules, md5) == applied {
-			o.stale[fleet[i].addr] = true
+			o.stale[fleet[i].id] = true
 		}
 	}
 	return o
@@ -71,18 +71,18 @@ func (o *outcome) settled(md5 string, now time.Duration) bool {
 		c := &o.fleet[i]
 		switch stands(c.Rules, md5) {
 		case applied:
-			if o.stale[c.addr] && now < settling {
+			if o.stale[c.id] && now < settling {
 				pending = true
 				continue
 			}
-			if _, known := o.seen[c.addr]; !known {
-				o.seen[c.addr] = now
+			if _, known := o.seen[c.id]; !known {
+				o.seen[c.id] = now
 			}
 		case behind, kept:
 			pending = true
-			delete(o.stale, c.addr)
+			delete(o.stale, c.id)
 		case refused:
-			delete(o.stale, c.addr)
+			delete(o.stale, c.id)
 		}
 	}
 	return !pending
@@ -93,7 +93,7 @@ func (o *outcome) settled(md5 string, now time.Duration) bool {
 func (o *outcome) followers(md5 string) (seen, took []time.Duration) {
 	for i := range o.fleet {
 		c := &o.fleet[i]
-		if when, known := o.seen[c.addr]; known && stands(c.Rules, md5) == applied {
+		if when, known := o.seen[c.id]; known && stands(c.Rules, md5) == applied {
 			seen = append(seen, when)
 			if c.Took > 0 {
 				took = append(took, c.Took)
@@ -108,7 +108,7 @@ func (o *outcome) left() []string {
 	var names []string
 	for i := range o.before {
 		c := &o.before[i]
-		if !slices.ContainsFunc(o.fleet, func(f consumer) bool { return f.addr == c.addr }) {
+		if !slices.ContainsFunc(o.fleet, func(f consumer) bool { return f.id == c.id }) {
 			names = append(names, c.name())
 		}
 	}
@@ -149,7 +149,7 @@ func (r *release) text(o *outcome, seen, took []time.Duration) string {
 		case state != applied:
 			fmt.Fprintf(&text, "not: %s: %s\n", c.name(), why(r.id, c.Rules, r.md5()))
 		case r.verbose:
-			fmt.Fprintf(&text, "  %s: heard of after %s, applied %s after the push\n", c.name(), latency(o.seen[c.addr]), latency(c.Took))
+			fmt.Fprintf(&text, "  %s: heard of after %s, applied %s after the push\n", c.name(), latency(o.seen[c.id]), latency(c.Took))
 		}
 	}
 	for _, name := range o.left() {
@@ -179,7 +179,7 @@ func (r *release) reportJSON(o *outcome, followers int) error {
 			reasons = append(reasons, reason)
 		}
 		w := c.wire(stands(c.Rules, r.md5()), reasons)
-		w.SeenMS = milliseconds(o.seen[c.addr])
+		w.SeenMS = milliseconds(o.seen[c.id])
 		wire.Consumers = append(wire.Consumers, w)
 	}
 	return writeJSON(r.out, wire)

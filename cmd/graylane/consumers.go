@@ -15,7 +15,8 @@ import (
 
 // consumer is a process that says what it has applied of a service's documents.
 type consumer struct {
-	addr string // which tells it from all others
+	id   string // which tells it from all others
+	addr string
 	announce.Announcement
 }
 
@@ -29,11 +30,11 @@ func consumers(u registry.Update) []consumer {
 	all := make([]consumer, 0, len(u.Instances))
 	for i := range u.Instances {
 		in := &u.Instances[i]
-		all = append(all, consumer{in.Addr, announce.Read(in.Metadata)})
+		all = append(all, consumer{in.ID, in.Addr, announce.Read(in.Metadata)})
 	}
 	slices.SortFunc(all, func(a, b consumer) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Version, b.Version),
-			cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID), cmp.Compare(a.addr, b.addr))
+			cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID), cmp.Compare(a.id, b.id))
 	})
 	return all
 }

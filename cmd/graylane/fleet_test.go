@@ -196,9 +196,9 @@ func TestPublishRefusesWhatCannotBeFollowed(t *testing.T) {
 
 func TestFeaturesThatConsumersLack(t *testing.T) {
 	fleet := []consumer{
-		{"10.0.0.1:1", announce.Announcement{Language: "v1", Features: []string{"mirror", "shadow"}}},
-		{"10.0.0.2:1", announce.Announcement{Language: "v1", Features: []string{"mirror"}}},
-		{"10.0.0.3:1", announce.Announcement{}},
+		{"10.0.0.1:1", "10.0.0.1:1", announce.Announcement{Language: "v1", Features: []string{"mirror", "shadow"}}},
+		{"10.0.0.2:1", "10.0.0.2:1", announce.Announcement{Language: "v1", Features: []string{"mirror"}}},
+		{"10.0.0.3:1", "10.0.0.3:1", announce.Announcement{}},
 	}
 	assert.Empty(t, lacking(fleet[:2], nil))
 	assert.Empty(t, lacking(fleet[:2], []string{"mirror"}))
@@ -289,8 +289,8 @@ func TestConsumersThatGoAreNamed(t *testing.T) {
 }
 
 func TestWhoHasGoneHasNotFollowed(t *testing.T) {
-	one := consumer{"10.0.0.1:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
-	two := consumer{"10.0.0.2:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
+	one := consumer{"10.0.0.1:1#DEFAULT", "10.0.0.1:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
+	two := consumer{"10.0.0.2:1#DEFAULT", "10.0.0.2:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
 	o := newOutcome([]consumer{one, two}, "bbbbbbbbbbbb", "aaaaaaaaaaaa")
 	one.Rules.MD5, two.Rules.MD5 = "bbbbbbbbbbbb", "bbbbbbbbbbbb"
 	o.fleet = nil // a list that is empty for a moment, or a fleet that has died
@@ -305,7 +305,7 @@ func TestWhoHasGoneHasNotFollowed(t *testing.T) {
 // TestWhatIsAnnouncedFromBeforeDoesNotCount: back to a version that a consumer still
 // announces, since it has not yet said that it had another one.
 func TestWhatIsAnnouncedFromBeforeDoesNotCount(t *testing.T) {
-	one := consumer{"10.0.0.1:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
+	one := consumer{"10.0.0.1:1#DEFAULT", "10.0.0.1:1", announce.Announcement{Rules: announce.Applied{MD5: "aaaaaaaaaaaa"}}}
 	o := newOutcome([]consumer{one}, "aaaaaaaaaaaa", "bbbbbbbbbbbb")
 	assert.False(t, o.settled("aaaaaaaaaaaa", time.Second), "it may have bbb by now")
 	assert.True(t, o.settled("aaaaaaaaaaaa", settling))

@@ -40,17 +40,27 @@ func (p *Page) refused(r *http.Request) string {
 	return ""
 }
 
-// loopback reports whether an "ip:port" is of this machine.
+// loopback reports whether an "ip:port" is 127.0.0.1 or ::1. The others of 127.0.0.0/8
+// are used by who hands on the requests of others: a sidecar of Istio is 127.0.0.6.
 func loopback(addr string) bool {
 	a, err := netip.ParseAddrPort(addr)
-	return err == nil && a.Addr().Unmap().IsLoopback()
+	if err != nil {
+		return false
+	}
+	ip := a.Addr().Unmap()
+	return ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || ip == netip.IPv6Loopback()
 }
 
 // forwarded reports whether a proxy says that somebody else has asked: it may be on
-// this machine, and they not.
+// this machine, and they not. One that says nothing cannot be told apart.
 func forwarded(h http.Header) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"} {
-		if len(h.Values(name)) > 0 {
+	for name := range h {
+		switch name {
+		case "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
+			"X-Real-Ip", "X-Request-Id":
+			return true
+		}
+		if strings.HasPrefix(name, "X-Envoy-") {
 			return true
 		}
 	}

@@ -16,7 +16,9 @@ func TestThePageAnswersItsOwnMachineOnly(t *testing.T) {
 		"IPv4":                       {peer: "127.0.0.1:1", host: "127.0.0.1:6060", want: http.StatusOK},
 		"IPv6":                       {peer: "[::1]:1", host: "[::1]:6060", want: http.StatusOK},
 		"IPv4 in IPv6":               {peer: "[::ffff:127.0.0.1]:1", host: "[::1]", want: http.StatusOK},
-		"by name":                    {peer: "127.8.0.1:1", host: "LOCALHOST.", want: http.StatusOK},
+		"by name":                    {peer: "127.0.0.1:1", host: "LOCALHOST.", want: http.StatusOK},
+		"from a sidecar":             {peer: "127.0.0.6:1", host: "localhost", want: http.StatusForbidden},
+		"from a sidecar, in IPv6":    {peer: "[::ffff:127.0.0.6]:1", host: "localhost", want: http.StatusForbidden},
 		"by a name below localhost":  {peer: "127.0.0.1:1", host: "app.localhost:80", want: http.StatusOK},
 		"another machine":            {peer: "10.0.0.7:1", host: "localhost", want: http.StatusForbidden},
 		"another machine, IPv6":      {peer: "[fd00::1]:1", host: "localhost", want: http.StatusForbidden},
@@ -28,6 +30,12 @@ func TestThePageAnswersItsOwnMachineOnly(t *testing.T) {
 		"no host":                    {peer: "127.0.0.1:1", host: "", want: http.StatusForbidden},
 		"through a proxy":            {peer: "127.0.0.1:1", host: "localhost", header: "X-Forwarded-For", want: http.StatusForbidden},
 		"through a proxy, RFC 7239":  {peer: "127.0.0.1:1", host: "localhost", header: "Forwarded", want: http.StatusForbidden},
+		"through a proxy, Via":       {peer: "127.0.0.1:1", host: "localhost", header: "Via", want: http.StatusForbidden},
+		"through a proxy, its proto": {peer: "127.0.0.1:1", host: "localhost", header: "X-Forwarded-Proto", want: http.StatusForbidden},
+		"through a proxy, its port":  {peer: "127.0.0.1:1", host: "localhost", header: "X-Forwarded-Port", want: http.StatusForbidden},
+		"through a proxy, its host":  {peer: "127.0.0.1:1", host: "localhost", header: "X-Forwarded-Host", want: http.StatusForbidden},
+		"through a proxy, an ID":     {peer: "127.0.0.1:1", host: "localhost", header: "X-Request-Id", want: http.StatusForbidden},
+		"through Envoy":              {peer: "127.0.0.1:1", host: "localhost", header: "X-Envoy-Attempt-Count", want: http.StatusForbidden},
 	} {
 		for _, path := range []string{"/", "/style.css", "/explain", "/nothing"} {
 			change := func(r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
@@ -55,28 +56,31 @@ func New(opts ...Option) *Page {
 }
 
 // Hooks returns what the page learns from, for graylane.WithHooks or
-// resolver.WithHooks. They neither wait nor allocate on the path of a request.
+// resolver.WithHooks. OnPick and OnDone neither wait nor allocate. OnEvent and OnError,
+// which the end of an attempt may call too if it ejects an instance or trips the guard,
+// allocate a message, and take the lock of the messages to put it in its place.
 func (p *Page) Hooks() resolver.Hooks {
 	return resolver.Hooks{
 		OnUpdate: p.views.update,
 		OnPick:   p.pick,
 		OnDone:   p.done,
 		OnEvent:  p.event,
-		OnError:  func(s registry.Service, err error) { p.said.add(s, err.Error(), time.Now()) },
+		OnError:  func(s registry.Service, err error) { p.said.add(errorKey(s, err), err.Error(), time.Now()) },
 	}
 }
 
 func (p *Page) pick(_ context.Context, c resolver.Call, err error) {
-	if v := p.views.find(&c); v != nil {
+	v := p.views.find(&c)
+	if v != nil {
 		v.count(&c, err, p.slot())
 	}
 	if err != nil {
-		p.decisions.add(&c, refusalOf(err), 0)
+		p.decisions.add(&c, v.target(&c), words.ReasonOf(err).String(), 0)
 	}
 }
 
 func (p *Page) done(_ context.Context, c resolver.Call, o resolver.Outcome, took time.Duration) {
-	p.decisions.add(&c, resultOf(c.Verdict(o)), took)
+	p.decisions.add(&c, p.views.find(&c).target(&c), words.Result(c.Verdict(o)), took)
 }
 
 func (p *Page) event(e resolver.Event) {
@@ -90,7 +94,7 @@ func (p *Page) event(e resolver.Event) {
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
-	p.said.add(e.Service, text, time.Now())
+	p.said.add(saidKey{e.Kind, e.Service, cmp.Or(e.Target, e.Addr)}, text, time.Now())
 }
 
 // slot returns the slot of counters that now belongs to.

@@ -88,7 +88,7 @@ func TestPicksAndPagesAtOnce(t *testing.T) {
 			for i := range 50 {
 				s.Set(order, append(fleet(), at(fmt.Sprintf("10.1.0.%d:80", i), "v4"))...)
 				s.docs.say(rulesID, fmt.Sprintf("%s\n# %d", splitRules, i))
-				s.said.add(order, strconv.Itoa(i), time.Now())
+				s.said.add(saidKey{service: order, about: strconv.Itoa(i)}, strconv.Itoa(i), time.Now())
 			}
 		})
 		wg.Go(func() {
@@ -108,13 +108,41 @@ func TestPicksAndPagesAtOnce(t *testing.T) {
 	})
 }
 
-func TestRefusalsHaveTheirNames(t *testing.T) {
-	for err, want := range map[error]string{
-		resolver.ErrUnknownService: "unknown_service", resolver.ErrNotReady: "not_ready",
-		fmt.Errorf("a: %w", resolver.ErrClosed): "closed", errors.New("x"): "other", context.Canceled: "other",
-	} {
-		assert.Equal(t, want, refusalOf(err))
-	}
+// TestRefusalsHaveTheWordsOfTheMetrics: what is closed below the resolver is closed, too.
+func TestRefusalsHaveTheWordsOfTheMetrics(t *testing.T) {
+	within(t, splitRules, fleet(), func(s *scene) {
+		t := s.t
+		c, err := s.view.Pick(t.Context(), request(t, "X-Tester: yes"), nil)
+		require.NoError(t, err)
+		for _, err := range []error{
+			resolver.ErrUnknownService, resolver.ErrNotReady, fmt.Errorf("a: %w", resolver.ErrClosed), registry.ErrClosed,
+			errors.New("x"), context.Canceled,
+		} {
+			s.Hooks().OnPick(t.Context(), c, err)
+		}
+		assert.Equal(t, map[string]uint64{"unknown_service": 1, "not_ready": 1, "closed": 2, "other": 2},
+			read[overview](t, s, "/").Services[0].Refusals)
+		c.Done(t.Context(), resolver.Outcome{})
+	})
+}
+
+// TestALateUpdateDoesNotReplaceASuccessor: a view's last update may be on its way while the
+// view ends.
+func TestALateUpdateDoesNotReplaceASuccessor(t *testing.T) {
+	within(t, splitRules, fleet(), func(s *scene) {
+		t := s.t
+		old, state := s.view, s.view.State()
+		old.Close()
+		synctest.Wait()
+		var err error
+		s.view, err = s.resolver.View(order, "http")
+		require.NoError(t, err)
+		synctest.Wait()
+		s.Hooks().OnUpdate(old, state)
+		s.send(t, 3, http.StatusOK, "X-Tester: yes")
+		require.Len(t, read[overview](t, s, "/").Services, 1)
+		assert.EqualValues(t, 3, read[overview](t, s, "/").Services[0].Picks)
+	})
 }
 
 func BenchmarkPick(b *testing.B) {

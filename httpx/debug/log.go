@@ -2,13 +2,13 @@ package debug
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
@@ -33,20 +33,49 @@ type message struct {
 	Times   int       `json:"times"`
 }
 
+// saidKey is what makes two messages the same. Their texts may differ: errors of the
+// network name a port that is another one each time.
+type saidKey struct {
+	kind    resolver.Kind // 0: an error
+	service registry.Service
+	about   string // a target or an address; of an error what errorKey makes of it
+}
+
+// errorKey tells errors apart by their document, or by their text without its numbers.
+func errorKey(s registry.Service, err error) saidKey {
+	if refused, ok := errors.AsType[*resolver.RefusedError](err); ok {
+		return saidKey{service: s, about: refused.DataID}
+	}
+	about := strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, cut(err.Error()))
+	return saidKey{service: s, about: about}
+}
+
 // said keeps what was said last.
 type said struct {
 	mu   sync.Mutex // guards list; nothing is called under it
-	list []message  // the newest last
+	list []entry    // the newest last
 }
 
-func (s *said) add(service registry.Service, text string, now time.Time) {
-	m := message{Text: cut(text), At: now, Times: 1}
-	if service != (registry.Service{}) {
-		m.Service = service.String()
+type entry struct {
+	key saidKey
+	message
+}
+
+// add keeps a message. It allocates, and waits for whoever adds or looks at the moment:
+// each is under the lock for a look at maxSaid keys or a copy of maxSaid messages.
+func (s *said) add(key saidKey, text string, now time.Time) {
+	m := entry{key, message{Text: cut(text), At: now, Times: 1}}
+	if key.service != (registry.Service{}) {
+		m.Service = key.service.String()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.list, func(o message) bool { return o.Service == m.Service && o.Text == m.Text })
+	i := slices.IndexFunc(s.list, func(o entry) bool { return o.key == key })
 	switch {
 	case i >= 0:
 		m.Times += s.list[i].Times
@@ -69,12 +98,15 @@ func cut(text string) string {
 func (s *said) latest() []message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := append([]message{}, s.list...)
-	slices.Reverse(out)
+	out := make([]message, 0, len(s.list))
+	for _, m := range slices.Backward(s.list) {
+		out = append(out, m.message)
+	}
 	return out
 }
 
-// decision is what became of one attempt. It has nothing of the request.
+// decision is what became of one attempt. It has nothing that the request said; the slot
+// is computed from the key that its rule's split goes by.
 type decision struct {
 	At           time.Time     `json:"at"`
 	Service      string        `json:"service"`
@@ -106,7 +138,7 @@ type ring struct {
 	}
 }
 
-func (r *ring) add(c *resolver.Call, result string, took time.Duration) {
+func (r *ring) add(c *resolver.Call, target, result string, took time.Duration) {
 	n := r.next.Add(1)
 	s := &r.slots[n%ringSize]
 	if !s.mu.TryLock() {
@@ -119,7 +151,7 @@ func (r *ring) add(c *resolver.Call, result string, took time.Duration) {
 	d := &c.Decision
 	s.n, s.service = n, c.Service()
 	s.decision = decision{
-		At: time.Now(), Protocol: c.Protocol(), Via: d.Via.String(), Rule: d.Rule, Target: d.Target,
+		At: time.Now(), Protocol: c.Protocol(), Via: d.Via.String(), Rule: d.Rule, Target: target,
 		Fallback: d.Fallback.String(), Slot: d.Slot, Attempt: c.Attempt, Result: result, Took: took,
 	}
 	if in := c.Instance(); in != nil {
@@ -152,9 +184,4 @@ func (r *ring) latest() []decision {
 		out = append(out, d.d)
 	}
 	return out
-}
-
-// resultOf names a verdict.
-func resultOf(v balancer.Verdict) string {
-	return [...]string{"nothing", "good", "bad", "unreachable"}[v&3]
 }

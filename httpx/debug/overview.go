@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/resolver"
 )
 
@@ -100,9 +101,9 @@ func (v *view) service(s *resolver.State, all []instance, now time.Time, slot ui
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
 		out.Versions = append(out.Versions, *versions[name])
 	}
-	for i, name := range refusalNames() {
-		if n := v.refusals[i].sum(slot); n > 0 {
-			out.Refusals[name] = n
+	for r := range words.Reasons {
+		if n := v.refusals[r].sum(slot); n > 0 {
+			out.Refusals[r.String()] = n
 		}
 	}
 	out.ListSynced, out.RulesSynced = v.Synced()

@@ -128,10 +128,14 @@ func at(addr, version string, labels ...string) registry.Instance {
 	return in
 }
 
-// request is a request with some headers, each "name: value".
+// request is a request with some headers, each "name: value"; "lane: value" is its lane.
 func request(tb testing.TB, headers ...string) *explain.Request {
 	tb.Helper()
-	in, err := form{Path: "/", Headers: strings.Join(headers, "\n")}.input()
+	f := form{Path: "/", Headers: strings.Join(headers, "\n")}
+	if name, ok := strings.CutPrefix(f.Headers, "lane: "); ok {
+		f.Headers, f.Lane = "", name
+	}
+	in, err := f.input()
 	require.NoError(tb, err)
 	r, err := explain.NewRequest(in, 0)
 	require.NoError(tb, err)

@@ -2,7 +2,6 @@ package debug
 
 import (
 	"cmp"
-	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/internal/explain"
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
@@ -25,7 +25,7 @@ type viewKey struct {
 // views are the views that have had a state and have not ended. A request finds its
 // own without a lock: the map is replaced, never changed.
 type views struct {
-	mu  sync.Mutex // held while all is replaced; nothing is called under it
+	mu  sync.Mutex // held while all is replaced; only Err of a view is called under it
 	all atomic.Pointer[map[viewKey]*view]
 }
 
@@ -38,10 +38,15 @@ func (vs *views) find(c *resolver.Call) *view {
 	return (*all)[viewKey{c.Service(), c.Protocol()}]
 }
 
-// update takes a new state.
+// update takes a new state. A view that has ended may have a successor that was here
+// before it.
 func (vs *views) update(v *resolver.View, s *resolver.State) {
 	key := viewKey{v.Service(), v.Protocol()}
 	vs.mu.Lock()
+	if v.Err() != nil {
+		vs.mu.Unlock()
+		return
+	}
 	all := vs.living()
 	if all[key] == nil || all[key].View != v {
 		all[key] = &view{View: v}
@@ -77,35 +82,33 @@ type view struct {
 	*resolver.View
 
 	table    atomic.Pointer[table]
-	refusals [refusals]counter
+	refusals [words.Reasons]counter
 }
 
-// refusals is how many reasons there are for which a request gets no instance.
-const refusals = 7
-
-func refusalNames() [refusals]string {
-	return [...]string{"no_instance", "unknown_target", "unknown_service", "not_ready", "skipped", "closed", "other"}
-}
-
-// refusalIndex returns which of refusalNames an error is.
-func refusalIndex(err error) int {
-	for i, is := range [...]error{
-		balancer.ErrNoInstance, balancer.ErrUnknownTarget, resolver.ErrUnknownService,
-		resolver.ErrNotReady, balancer.ErrSkipped, resolver.ErrClosed,
-	} {
-		if errors.Is(err, is) {
-			return i
+// target returns a call's target if an instance or a document names it too, else "other":
+// a request may have made it up. It neither locks nor allocates; a nil view knows none.
+func (v *view) target(c *resolver.Call) string {
+	name := c.Decision.Target
+	if name == "" {
+		return ""
+	}
+	if in := c.Instance(); in != nil && in.Version() == name {
+		return name
+	}
+	if v != nil {
+		if t := v.table.Load(); t != nil {
+			if _, ok := t.names[name]; ok {
+				return name
+			}
 		}
 	}
-	return refusals - 1
+	return words.Other.String()
 }
-
-func refusalOf(err error) string { return refusalNames()[refusalIndex(err)] }
 
 // count counts a pick. It neither locks nor allocates.
 func (v *view) count(c *resolver.Call, err error, slot uint32) {
 	if err != nil {
-		v.refusals[refusalIndex(err)].add(slot)
+		v.refusals[words.ReasonOf(err)].add(slot)
 		return
 	}
 	t := v.table.Load()
@@ -148,6 +151,7 @@ type table struct {
 	snapshot  *registry.Snapshot
 	rules     *config.Rules
 	standard  string              // the default's name
+	names     map[string]struct{} // of targets that an instance or a document names
 	instances map[string]*counter // by ID
 	routes    map[routeKey]*route
 }
@@ -169,6 +173,7 @@ func newTable(s *resolver.State, prev *table) *table {
 			}
 		}
 	}
+	t.names = namesOf(s, t.standard)
 	t.routes = map[routeKey]*route{}
 	add := func(via balancer.Via, rule string, targets ...string) {
 		for _, target := range targets {
@@ -198,6 +203,32 @@ func newTable(s *resolver.State, prev *table) *table {
 		}
 	}
 	return t
+}
+
+// namesOf returns the names that a state knows of targets: the default's, those that are
+// declared or that rules lead to, versions of instances, and lanes.
+func namesOf(s *resolver.State, standard string) map[string]struct{} {
+	names := map[string]struct{}{standard: {}}
+	for _, in := range s.Snapshot.All() {
+		names[in.Version()] = struct{}{}
+		names[in.Metadata[registry.KeyLane]] = struct{}{}
+	}
+	if s.Rules != nil {
+		for name := range s.Rules.Targets {
+			names[name] = struct{}{}
+		}
+		for i := range s.Rules.Rules {
+			for _, arm := range s.Rules.Rules[i].To {
+				names[arm.Target] = struct{}{}
+			}
+		}
+	}
+	if s.Global != nil {
+		for name := range s.Global.Lanes {
+			names[name] = struct{}{}
+		}
+	}
+	return names
 }
 
 // route returns the counters of a decision.

@@ -20,6 +20,9 @@ const (
 	MaxServices = 100
 	// every is how long a service's announcement stays, at least.
 	every = time.Second
+	// mostAtOnce is how many services are announced in that time: a change of the global
+	// document concerns all of them, in every process.
+	mostAtOnce = 10
 	// sweepEvery is how often we look for views that were closed: nobody tells.
 	sweepEvery = 10 * time.Second
 	// maxReasons is how many different reasons of failures are told.
@@ -49,8 +52,9 @@ type Announcer struct {
 
 	// What follows is Run's alone.
 	services map[string]*announced
-	port     int            // 0: none yet
-	socket   net.PacketConn // holds port
+	failed   map[string]struct{} // services that could not be announced, for another try
+	port     int                 // 0: none yet
+	socket   net.PacketConn      // holds port
 }
 
 // announced is what is announced of a service.
@@ -65,7 +69,7 @@ func New(o Options) *Announcer {
 	return &Announcer{
 		options: o, wake: make(chan struct{}, 1),
 		views: map[string]map[*resolver.View]struct{}{}, changed: map[string]struct{}{},
-		told: map[string]struct{}{}, services: map[string]*announced{},
+		told: map[string]struct{}{}, services: map[string]*announced{}, failed: map[string]struct{}{},
 	}
 }
 
@@ -129,10 +133,15 @@ func (a *Announcer) Run(ctx context.Context) {
 	}
 }
 
-// sweep forgets the views that have ended, and marks their services as changed.
+// sweep forgets the views that have ended, and marks their services as changed, and those
+// that could not be announced.
 func (a *Announcer) sweep() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for name := range a.failed {
+		a.changed[name] = struct{}{}
+	}
+	clear(a.failed)
 	for name, views := range a.views {
 		for v := range views {
 			if v.Err() != nil {
@@ -153,21 +162,36 @@ func (a *Announcer) announceAll(ctx context.Context) (wait time.Duration, some b
 	changed := a.changed
 	a.changed = map[string]struct{}{}
 	a.mu.Unlock()
-	for name := range changed {
-		if s := a.services[name]; s != nil {
-			if early := every - time.Since(s.at); early > 0 {
-				if !some || early < wait {
-					wait, some = early, true
-				}
-				a.mu.Lock()
-				a.changed[name] = struct{}{}
-				a.mu.Unlock()
-				continue
-			}
+	later := func(name string, after time.Duration) {
+		if !some || after < wait {
+			wait, some = after, true
 		}
-		a.announce(ctx, name)
+		a.mu.Lock()
+		a.changed[name] = struct{}{}
+		a.mu.Unlock()
+	}
+	for name := range changed {
+		switch s := a.services[name]; {
+		case s != nil && time.Since(s.at) < every:
+			later(name, every-time.Since(s.at))
+		case a.paced():
+			later(name, every/mostAtOnce)
+		default:
+			a.announce(ctx, name)
+		}
 	}
 	return wait, some
+}
+
+// paced reports whether as many services as may be were announced lately.
+func (a *Announcer) paced() bool {
+	lately := 0
+	for _, s := range a.services {
+		if time.Since(s.at) < every {
+			lately++
+		}
+	}
+	return lately >= mostAtOnce
 }
 
 // announce brings what is announced of a service up to date.
@@ -204,6 +228,7 @@ func ended(ctx context.Context) context.Context {
 // first registers a service's announcement.
 func (a *Announcer) first(ctx context.Context, name string, metadata map[string]string) {
 	service := registry.Service{Namespace: a.options.Namespace, Group: Group, Name: name}
+	a.failed[name] = struct{}{} // until it has worked
 	if len(a.services) >= MaxServices {
 		a.Failed(service, fmt.Errorf("more than %d services are consumed, and only so many announced", MaxServices))
 		return
@@ -219,6 +244,7 @@ func (a *Announcer) first(ctx context.Context, name string, metadata map[string]
 		}
 		return
 	}
+	delete(a.failed, name)
 	a.services[name] = &announced{registration, metadata, time.Now()}
 }
 
@@ -239,11 +265,22 @@ func (a *Announcer) hold(ctx context.Context) error {
 	return nil
 }
 
+// cluster returns a name that no other process has: machines behind one address, such as
+// containers that announce that of their host, may hold the same port.
+func cluster(boot string) string {
+	if boot == "" {
+		return registry.DefaultCluster
+	}
+	return boot[:min(len(boot), maxBoot)]
+}
+
 // instance is an announcement as the registry has it. Nobody sends requests to an
 // instance of weight 0.
 func (a *Announcer) instance(metadata map[string]string) registry.Instance {
 	in := registry.NewInstance(":" + strconv.Itoa(a.port))
 	in.Weight, in.Metadata = 0, maps.Clone(metadata)
+	in.Cluster = cluster(a.options.Process.Boot)
+	in.ID = registry.InstanceID(in.Addr, in.Cluster)
 	return in
 }
 

@@ -120,18 +120,24 @@ func TestNumberOfServicesIsBounded(t *testing.T) {
 	var said []error
 	o := Options{OnError: func(_ registry.Service, err error) { said = append(said, err) }}
 	inProcess(t, o, func(p *process) {
-		for i := range MaxServices {
-			p.consume(fmt.Sprint("s", i), "", true)
+		first := p.consume("s0", "", true)
+		for i := range MaxServices - 1 {
+			p.consume(fmt.Sprint("s", i+1), "", true)
 		}
+		assert.Len(t, p.book.entries, mostAtOnce, "no more at once")
+		p.passes(20 * time.Second)
 		assert.Len(t, p.book.entries, MaxServices)
 		assert.Empty(t, said)
 		one := p.consume("one-above", "", true)
 		p.consume("two-above", "", true)
+		p.passes(time.Second)
 		assert.Len(t, p.book.entries, MaxServices)
-		require.Len(t, said, 1)
-		require.ErrorContains(t, said[0], "announce: the status of one-above may lack this process: more than 100 services")
+		assert.Len(t, said, 1)
+		assert.ErrorContains(t, said[0], "above may lack this process: more than 100 services")
 		one.Close()
+		first.Close()
 		p.passes(time.Minute)
+		assert.Len(t, p.book.open("two-above"), 1, "it has the place of one that left")
 	})
 }
 
@@ -157,6 +163,15 @@ func TestFailuresAreToldOnceForEachReason(t *testing.T) {
 		p.passes(0)
 		assert.Len(t, p.book.open("order"), 1, "the next change tries again")
 	})
+}
+
+func TestProcessesBehindOneAddressHaveIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	a := New(Options{Process: Process{Boot: "7Q2SWUXYOXT2ABCD"}})
+	b := New(Options{Process: Process{Boot: "8Q2SWUXYOXT2ABCD"}})
+	assert.Equal(t, "7Q2SWUXY", a.instance(nil).Cluster)
+	assert.NotEqual(t, a.instance(nil).ID, b.instance(nil).ID)
+	assert.Equal(t, registry.DefaultCluster, New(Options{}).instance(nil).Cluster)
 }
 
 func TestProcessesAtOneAddressAreTold(t *testing.T) {

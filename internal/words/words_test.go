@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/internal/words"
 )
 
 func TestEveryErrorOfAPickHasItsReason(t *testing.T) {

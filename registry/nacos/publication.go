@@ -19,6 +19,9 @@ const (
 	firstLook = 2500 * time.Millisecond
 	// verifyEvery is how often, give or take a fifth, we look again.
 	verifyEvery = 40 * time.Second
+	// perListed is how much later we look for each instance that was listed when we
+	// last did: all of them look, and each gets the whole list.
+	perListed = 50 * time.Millisecond
 )
 
 // publication keeps what the server holds of one service equal to what this
@@ -98,7 +101,7 @@ func (p *publication) await(ctx context.Context, id string, done func() (bool, e
 // more, or with the client.
 func (p *publication) run(ctx context.Context) {
 	var backoff nacosconn.Backoff
-	look := firstLook
+	look, listed := firstLook, 0
 	for ctx.Err() == nil {
 		conn, changed := p.client.session.Current()
 		p.mu.Lock()
@@ -117,7 +120,8 @@ func (p *publication) run(ctx context.Context) {
 		set, revision, behind := p.desired(conn)
 		if !behind {
 			backoff.Reset()
-			if p.rest(ctx, conn, changed, look) {
+			if p.rest(ctx, conn, changed, look+time.Duration(listed)*perListed) {
+				listed = p.verify(ctx, conn)
 				look = verifyEvery
 			}
 			continue
@@ -181,8 +185,8 @@ func (p *publication) sleep(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// rest waits for a wish or another connection. After a while, give or take a fifth,
-// it makes sure that the registry still lists what it has accepted, and returns true.
+// rest waits for a wish or another connection. It returns true after a while, give or take
+// a fifth: then it is time to look whether the registry still lists what it has accepted.
 func (p *publication) rest(ctx context.Context, conn *nacosconn.Conn, changed <-chan struct{}, after time.Duration) bool {
 	look := time.NewTimer(nacosconn.Jitter(after))
 	defer look.Stop()
@@ -192,7 +196,6 @@ func (p *publication) rest(ctx context.Context, conn *nacosconn.Conn, changed <-
 	case <-conn.Lost():
 	case <-ctx.Done():
 	case <-look.C:
-		p.verify(ctx, conn)
 		return true
 	}
 	return false

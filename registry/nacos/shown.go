@@ -50,8 +50,9 @@ type place struct {
 	cluster string
 }
 
-// verify reads the list and compares it with what was accepted.
-func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) {
+// verify reads the list and compares it with what was accepted. It returns how long the
+// list is.
+func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) int {
 	p.mu.Lock()
 	revision := p.revision
 	p.mu.Unlock()
@@ -60,7 +61,7 @@ func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) {
 		if ctx.Err() == nil {
 			p.client.report(p.service, err)
 		}
-		return
+		return 0
 	}
 	shown := make(map[place][]*nacosconn.Host, len(info.Hosts))
 	for i := range info.Hosts {
@@ -73,6 +74,7 @@ func (p *publication) verify(ctx context.Context, conn *nacosconn.Conn) {
 	for _, found := range p.compare(conn, revision, shown) {
 		p.client.report(p.service, found)
 	}
+	return len(info.Hosts)
 }
 
 // compare returns what is new about how our instances are shown; if one is missing,

@@ -9,9 +9,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/internal/words"
 )
 
 // The keys of the attributes, see docs/telemetry.md.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/internal/words"
 )
 
 // MaxServices is how many services are told apart. Further ones are Other, and so are

@@ -195,6 +195,7 @@ func TestAServiceIsNamedShort(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, s := range []registry.Service{{Name: "user"}, {Name: "user", Group: "pay"}, {Name: "user", Namespace: "other"}} {
+		w.Set(s, instances("v1")...)
 		v, err := w.resolver.View(s, "")
 		require.NoError(t, err)
 		t.Cleanup(v.Close)

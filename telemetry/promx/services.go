@@ -7,9 +7,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/internal/words"
 )
 
 // there reports whether a state shows that somebody has set its service up: it has had an

@@ -10,9 +10,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/graylane/graylane/balancer"
+	"github.com/graylane/graylane/internal/words"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/resolver"
-	"github.com/graylane/graylane/internal/words"
 )
 
 // MaxLines is how many lines a second Decisions writes about what goes wrong.
