@@ -114,8 +114,9 @@ func buckets(seconds []float64) []float64 {
 }
 
 // Hooks returns the hooks that count. Once the values of a request's labels were seen,
-// OnPick and OnDone neither lock nor allocate. Nor does OnEvent, but that client_golang
-// looks the series of a target under a lock of its own when the guard withdraws it.
+// OnPick and OnDone neither lock nor allocate. Nor does OnEvent,
+// save that client_golang looks up the series of a withdrawn target under a lock of its
+// own.
 func (m *Metrics) Hooks() resolver.Hooks {
 	return resolver.Hooks{
 		OnUpdate: m.update,
