@@ -28,10 +28,11 @@ type Cache interface {
 }
 
 const (
-	// cacheAfter is how long a view waits for the registry, while it is not
-	// connected, before it serves from the cache.
+	// cacheAfter is how long a view waits for the registry, while it cannot be
+	// reached, before it serves from the cache.
 	cacheAfter = 50 * time.Millisecond
-	// silentAfter is the same for one that is connected and does not answer.
+	// silentAfter is the same for one that does not answer, or is slow to connect to: its
+	// answer may come at any moment, and what is in the cache may be old.
 	silentAfter = time.Second
 	// recallWait is how long a document whose first version is no good waits for the cache.
 	recallWait = 100 * time.Millisecond
@@ -136,12 +137,16 @@ func (c *cached) keepList(owner any, k viewKey, list []registry.Instance) {
 }
 
 // away waits until it is clear that a registry or a source of documents is away, and
-// reports whether it is: it is not connected, or is but has not answered for long. It
-// returns false as soon as the answer is known.
+// reports whether it is: it cannot be reached, or has not answered for long. It returns
+// false as soon as the answer is known.
 func away(ctx context.Context, half any, known <-chan struct{}) bool {
-	connected := func() bool {
+	unreachable := func() bool {
 		w, ok := half.(interface{ Reason() error })
-		return !ok || w.Reason() == nil
+		if !ok || w.Reason() == nil {
+			return false
+		}
+		t, ok := half.(interface{ Trying() bool })
+		return !ok || !t.Trying()
 	}
 	late := time.After(silentAfter)
 	tick := time.NewTicker(cacheAfter)
@@ -155,7 +160,7 @@ func away(ctx context.Context, half any, known <-chan struct{}) bool {
 		case <-late:
 			return true
 		case <-tick.C:
-			if !connected() {
+			if unreachable() {
 				return true
 			}
 		}

@@ -54,9 +54,13 @@ func (b *box) content() (data map[string]string, at map[string]time.Time) {
 
 // off is a registry and a source of documents that are away: not connected if it has
 // a reason, else silent.
-type off struct{ reason error }
+type off struct {
+	reason error
+	trying bool // it may be connected at any moment
+}
 
 func (o off) Reason() error { return o.reason }
+func (o off) Trying() bool  { return o.trying }
 
 func (off) Watch(ctx context.Context, _ registry.Service, _ func(registry.Update)) error {
 	<-ctx.Done()
@@ -87,22 +91,24 @@ func filled(t *testing.T, doc string) *box {
 
 func TestAColdStartServesFromTheCache(t *testing.T) {
 	for name, c := range map[string]struct {
-		reason error
+		off    off
 		within time.Duration
 	}{
-		"refused": {errAway, 100 * time.Millisecond},
-		"silent":  {nil, 1100 * time.Millisecond},
+		"refused":         {off{reason: errAway}, 100 * time.Millisecond},
+		"silent":          {off{}, 1100 * time.Millisecond},
+		"slow to connect": {off{errAway, true}, 1100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := filled(t, toV2)
 				var events []Event
 				start := time.Now()
-				r, v := open(t, off{c.reason}, offSource{off{c.reason}}, WithCache(b),
+				r, v := open(t, c.off, offSource{c.off}, WithCache(b),
 					WithHooks(Hooks{OnEvent: func(e Event) { events = append(events, e) }}))
 				assert.Equal(t, "10.0.0.2:1", pick(t, v, request{}))
 				took := time.Since(start)
 				assert.LessOrEqual(t, took, c.within)
+				assert.GreaterOrEqual(t, took, c.within-200*time.Millisecond)
 				assert.True(t, v.State().Cached)
 				assert.Equal(t, []Event{{Kind: FromCache, Service: v.Service(), Instances: 2}}, events)
 				require.NoError(t, r.Close())
@@ -116,7 +122,7 @@ func TestTheCacheKnowsThatThereWasNoDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := filled(t, "")
 		start := time.Now()
-		r, v := open(t, off{errAway}, offSource{off{errAway}}, WithCache(b))
+		r, v := open(t, off{reason: errAway}, offSource{off{reason: errAway}}, WithCache(b))
 		assert.NotEmpty(t, pick(t, v, request{}))
 		assert.LessOrEqual(t, time.Since(start), 100*time.Millisecond)
 		require.NoError(t, r.Close())
@@ -215,7 +221,7 @@ func TestAPoisonedCacheIsIgnored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBox()
 				b.data[listKey(viewKey{order.WithDefaults(), ""})] = list
-				r, v := open(t, off{errAway}, nil, WithCache(b))
+				r, v := open(t, off{reason: errAway}, nil, WithCache(b))
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				require.ErrorIs(t, v.Ready(ctx), ErrNotReady)

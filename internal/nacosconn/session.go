@@ -139,6 +139,15 @@ func (s *Session) Reason() error {
 	return s.reason()
 }
 
+// Trying reports whether there is no connection, and a server that has not failed yet: one
+// may come at any moment.
+func (s *Session) Trying() bool {
+	conn, _ := s.Current()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return conn == nil && len(s.reasons) < len(s.servers)
+}
+
 // LocalAddr returns the local address of the connection to Nacos, or of the last
 // one; false before the first.
 func (s *Session) LocalAddr() (netip.Addr, bool) {

@@ -2,6 +2,8 @@ package nacosconn
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,34 @@ import (
 
 	"github.com/graylane/graylane/nacostest"
 )
+
+func TestASessionTriesUntilEachServerHasFailed(t *testing.T) {
+	t.Parallel()
+	refuses, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, refuses.Close())
+	// One that accepts, and says nothing.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+
+	open := func(grpc net.Listener) *Session {
+		port := grpc.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is
+		s, err := Open(Config{Servers: []string{fmt.Sprintf("127.0.0.1:%d", port-1000)}}, ModuleNaming, Handler{})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	s := open(refuses)
+	require.Eventually(t, func() bool { return !s.Trying() }, 5*time.Second, time.Millisecond)
+	require.ErrorContains(t, s.Reason(), "connection refused")
+	s = open(silent)
+	conn, err := silent.Accept()
+	require.NoError(t, err)
+	defer conn.Close()
+	require.Error(t, s.Reason())
+	assert.True(t, s.Trying())
+}
 
 func TestSessionIntroducesItself(t *testing.T) {
 	srv := nacostest.Run(t)

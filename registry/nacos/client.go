@@ -84,6 +84,10 @@ func (c *Client) Ready(ctx context.Context) error { return closed(c.session.Read
 // Reason returns why the client is not connected, nil if it is.
 func (c *Client) Reason() error { return c.session.Reason() }
 
+// Trying reports whether the client is not connected, and a server has not failed yet: it
+// may be connected at any moment.
+func (c *Client) Trying() bool { return c.session.Trying() }
+
 // LocalAddr returns the local address of the connection to Nacos, or of the last
 // one; false before the first. Who can be reached by Nacos's other clients is
 // likely to be reached at this address.
