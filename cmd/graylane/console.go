@@ -29,6 +29,7 @@ type console struct {
 	kind      string   // "console" or "admin"
 	namespace string
 	group     string
+	timeout   time.Duration // of each request
 	client    http.Client
 	token     string
 }
@@ -40,7 +41,7 @@ func (f *liveFlags) console(addr string) (*console, error) {
 		return nil, unusable("%w", err)
 	}
 	c := &console{
-		kind: "console", namespace: cmp.Or(f.namespace, "public"), group: f.group,
+		kind: "console", namespace: cmp.Or(f.namespace, "public"), group: f.group, timeout: f.timeout,
 		client: http.Client{
 			Transport: &http.Transport{DisableKeepAlives: true},
 			// The token and the password are for this address alone.
@@ -171,6 +172,8 @@ func (c *console) send(ctx context.Context, method, path string, form url.Values
 }
 
 func (c *console) sendTo(ctx context.Context, method, to string, form url.Values) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
 	body := form.Encode()
 	if method == http.MethodGet {
 		to, body = to+"?"+body, ""

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -348,7 +349,16 @@ func TestOperatorsCommandsSayWhatIsMissing(t *testing.T) {
 		assert.Contains(t, r.err, "connection refused")
 		assert.Equal(t, 1, strings.Count(r.err, "\n"))
 	}
-	r := graylane(t, "", "status", "a/b", "--nacos", "127.0.0.1:1")
+	r := graylane(t, "", "status", "switches.a.yaml")
+	assert.Equal(t, result{exitUsage, "", "graylane status: want one SERVICE, or gray.SERVICE.yaml: nobody says who follows switches.a.yaml\n"}, r)
+	r = graylane(t, "", "status", "gray.nosuch.yaml", "--timeout", "30s", "--nacos", live(t).Addr())
+	assert.Equal(t, exitFailed, r.code)
+	assert.Equal(t, "graylane status: nobody consumes nosuch, and it has no rules: is that its name?\n", r.err)
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer null.Close()
+	assert.False(t, terminal(null))
+	r = graylane(t, "", "status", "a/b", "--nacos", "127.0.0.1:1")
 	assert.Equal(t, exitUsage, r.code)
 	assert.Contains(t, r.err, `service "a/b" has '/'`)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 
 	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/internal/explain"
@@ -22,11 +23,17 @@ func parseName(fs *flag.FlagSet, args []string, what string) (string, error) {
 	return names[0], nil
 }
 
-// parseService is parseName for a service.
+// parseService is parseName for a service, which may be named by its rules.
 func parseService(fs *flag.FlagSet, args []string) (string, error) {
 	service, err := parseName(fs, args, "SERVICE")
 	if err != nil {
 		return "", err
+	}
+	if strings.HasSuffix(service, ".yaml") {
+		name := service
+		if service = serviceOf(name); service == "" {
+			return "", unusable("want one SERVICE, or gray.SERVICE.yaml: nobody says who follows %s", name)
+		}
 	}
 	if err := (registry.Service{Name: service}).WithDefaults().Validate(); err != nil {
 		return "", unusable("%w", err)

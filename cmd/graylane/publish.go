@@ -88,7 +88,11 @@ func terminal(stream any) bool {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // a device of characters too
+	return err != nil || !os.SameFile(info, null)
 }
 
 // talk is where a person is told what goes on.

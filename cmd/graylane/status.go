@@ -46,10 +46,15 @@ func status(ctx context.Context, s streams, args []string) error {
 	} else {
 		err = f.table(s.out)
 	}
-	if err == nil && len(f.laggards()) > 0 {
-		err = &exitError{code: exitFailed}
+	switch {
+	case err != nil:
+		return err
+	case f.rules == "" && len(f.consumers) == 0:
+		return fmt.Errorf("nobody consumes %s, and it has no rules: is that its name?", explain.Plain(service))
+	case len(f.laggards()) > 0:
+		return &exitError{code: exitFailed}
 	}
-	return err
+	return nil
 }
 
 // fleet reads who consumes a service.

@@ -54,6 +54,9 @@ const (
 
 func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
 	complain := resolver.Hooks{OnError: func(_ registry.Service, err error) {
+		if errors.Is(err, resolver.ErrSeveralVersions) {
+			return // as step 1 shows: there are no rules yet
+		}
 		fmt.Printf("\n!  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n   "))
 	}}
 	c := &consumer{recorder: s.recorder}

@@ -133,7 +133,7 @@ func TestNumberOfServicesIsBounded(t *testing.T) {
 		p.passes(time.Second)
 		assert.Len(t, p.book.entries, MaxServices)
 		assert.Len(t, said, 1)
-		assert.ErrorContains(t, said[0], "above may lack this process: more than 100 services")
+		require.ErrorContains(t, said[0], "above may lack this process: more than 100 services")
 		one.Close()
 		first.Close()
 		p.passes(time.Minute)
