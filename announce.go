@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/graylane/graylane/config"
 	"github.com/graylane/graylane/internal/announce"
 	"github.com/graylane/graylane/registry"
 )
@@ -18,6 +19,7 @@ func (c *Client) newAnnouncer(o *options) *announce.Announcer {
 	return announce.New(announce.Options{
 		Registrar: announcements{c},
 		Namespace: c.settings.home.Namespace,
+		Features:  config.Features(),
 		Process: announce.Process{
 			Service: c.settings.caller["service"], Version: c.settings.labels[registry.KeyVersion],
 			Host: host, Boot: c.settings.labels[registry.KeyBoot], PID: os.Getpid(),

@@ -184,13 +184,17 @@ func (r *reader) balance(n *node, d *draft) {
 	}
 }
 
-// needs reads the features that a reader must know. This version knows none.
+// Features returns what documents may need (`needs`) of the builds that read them, beyond
+// the language's first version. This build knows none yet.
+func Features() []string { return nil }
+
+// needs reads the features that a reader must know.
 func (r *reader) needs(n *node, _ *draft) {
 	if !r.want(n, list) {
 		return
 	}
 	for _, item := range n.items {
-		if name, ok := r.name(item, ValidName); ok {
+		if name, ok := r.name(item, ValidName); ok && !slices.Contains(Features(), name) {
 			r.errorf(item.place, codeUnsupportedNeed, "this version does not know %q", name)
 		}
 	}
