@@ -124,14 +124,14 @@ func TestNumberOfServicesIsBounded(t *testing.T) {
 		for i := range MaxServices - 1 {
 			p.consume(fmt.Sprint("s", i+1), "", true)
 		}
-		assert.Len(t, p.book.entries, mostAtOnce, "no more at once")
+		assert.Equal(t, mostAtOnce, p.book.len(), "no more at once")
 		p.passes(20 * time.Second)
-		assert.Len(t, p.book.entries, MaxServices)
+		assert.Equal(t, MaxServices, p.book.len())
 		assert.Empty(t, said)
 		one := p.consume("one-above", "", true)
 		p.consume("two-above", "", true)
 		p.passes(time.Second)
-		assert.Len(t, p.book.entries, MaxServices)
+		assert.Equal(t, MaxServices, p.book.len())
 		assert.Len(t, said, 1)
 		require.ErrorContains(t, said[0], "above may lack this process: more than 100 services")
 		one.Close()

@@ -61,6 +61,13 @@ func (e *entry) Close(context.Context) error {
 	return nil
 }
 
+// len returns how many registrations there were.
+func (b *book) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.entries)
+}
+
 // open returns the registrations of a service that are not closed.
 func (b *book) open(name string) []*entry {
 	b.mu.Lock()
