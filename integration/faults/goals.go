@@ -24,7 +24,7 @@ type Goal struct {
 
 // attemptFloor is what a last failed attempt may take in any case: a rival may have
 // had nothing in flight at all.
-const attemptFloor = 50 * time.Millisecond
+const attemptFloor = 100 * time.Millisecond
 
 // mostSends is how often a request may arrive on average, retries included.
 const mostSends = 1.1
