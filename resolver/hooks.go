@@ -115,10 +115,10 @@ func (o *Outcome) verdict(protocol string) balancer.Verdict {
 	return balancer.Good
 }
 
-// guard tells of a target that the guard has withdrawn or given back.
 // hooks are all hooks of a resolver, in the order they were given.
 type hooks []Hooks
 
+// guard tells of a target that the guard has withdrawn or given back.
 func (h hooks) guard(c *Call, change balancer.Change, o *Outcome) {
 	e := Event{Kind: TargetReturned, Service: c.Service(), Target: c.Decision.Target}
 	if change == balancer.Ejected {

@@ -248,9 +248,9 @@ func (a *Announcer) first(ctx context.Context, name string, metadata map[string]
 	a.services[name] = &announced{registration, metadata, time.Now()}
 }
 
-// hold gets a port. Instances are told apart by ip:port, and several processes may
-// have one IP address: so each holds a port that no other can have, on loopback,
-// where nobody but its own host reaches it. It is never read.
+// hold gets a port that no other process of this machine has: people, and Nacos's pages,
+// tell instances apart by ip:port. It is held on loopback, where nobody but its own host
+// reaches it, and never read. Machines behind one address are told apart by the cluster.
 func (a *Announcer) hold(ctx context.Context) error {
 	if a.port != 0 {
 		return nil
