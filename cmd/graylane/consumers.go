@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 // consumer is a process that says what it has applied of a service's documents.
 type consumer struct {
-	id   string // which tells it from all others
-	addr string
+	id string // which tells it from all others
+	ip string
 	announce.Announcement
 }
 
@@ -30,7 +31,8 @@ func consumers(u registry.Update) []consumer {
 	all := make([]consumer, 0, len(u.Instances))
 	for i := range u.Instances {
 		in := &u.Instances[i]
-		all = append(all, consumer{in.ID, in.Addr, announce.Read(in.Metadata)})
+		ip, _, _ := net.SplitHostPort(in.Addr) // its port says nothing
+		all = append(all, consumer{in.ID, ip, announce.Read(in.Metadata)})
 	}
 	slices.SortFunc(all, func(a, b consumer) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Version, b.Version),
@@ -59,7 +61,7 @@ func (c *consumer) host() string {
 
 // name names a consumer in a sentence.
 func (c *consumer) name() string {
-	name := c.addr
+	name := c.ip
 	if c.Host != "" {
 		name = fmt.Sprintf("%s pid %d, %s", c.host(), c.PID, name)
 	}

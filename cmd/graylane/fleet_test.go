@@ -67,15 +67,15 @@ func TestStatusNamesWhoDoesNotFollow(t *testing.T) {
 	md5 := srv.Publish(config.DefaultGroup, "gray.order.yaml", good)
 	r = until(t, func(r result) bool { return r.code == exitOK }, args...)
 	assert.Contains(t, r.out, "gray.order.yaml  "+announce.Short(md5)+"\n")
-	assert.Regexp(t, `(?m)^applied  `+announce.Short(md5)+`  [0-9.]+(ms|µs)  +web v3  +\S+  +\d+  +127\.0\.0\.1:\d+$`, r.out)
+	assert.Regexp(t, `(?m)^applied  `+announce.Short(md5)+`  [0-9.]+(ms|µs)  +web v3  +\S+  +\d+  +127\.0\.0\.1$`, r.out)
 	assert.Contains(t, r.out, "1 of 1 consumer follow")
 
 	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "svc": "web", "host": "h", "pid": "7"})
 	says(srv, 2, map[string]string{"md5": "0123456789ab", "bad": announce.Short(md5) + " bad-name", "host": "a\x1b[2J\u202e b"})
-	r = until(t, func(r result) bool { return strings.Contains(r.out, "10.0.0.9:2") }, args...)
+	r = until(t, func(r result) bool { return strings.Contains(r.out, "of 3 consumers") }, args...)
 	assert.Equal(t, exitFailed, r.code)
 	assert.Contains(t, r.out, "1 of 3 consumers follow\n")
-	assert.Contains(t, r.out, "not: web on h pid 7, 10.0.0.9:1: has 0123456789ab of gray.order.yaml\n")
+	assert.Contains(t, r.out, "not: web on h pid 7, 10.0.0.9: has 0123456789ab of gray.order.yaml\n")
 	assert.Contains(t, r.out, ": refuses gray.order.yaml: bad-name; has 0123456789ab\n")
 	assert.NotContains(t, r.out, "\x1b")
 	assert.NotContains(t, r.out, "\u202e")
@@ -174,13 +174,13 @@ func TestPublishRefusesWhatCannotBeFollowed(t *testing.T) {
 	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v0", "svc": "old"})
 	r = publish(name, "--yes")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Contains(t, r.out, "old on 10.0.0.9:1 speaks v0 of the rule language, and not v1\n")
+	assert.Contains(t, r.out, "old on 10.0.0.9 speaks v0 of the rule language, and not v1\n")
 	assert.Contains(t, r.err, "1 consumer cannot follow it; add --anyway")
 	now, _ := srv.Config(config.DefaultGroup, "gray.order.yaml")
 	assert.Equal(t, before, now)
 	r = publish(name, "--yes", "--anyway")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Contains(t, r.out, "applied by 0 of 1 consumer\nnot: old on 10.0.0.9:1: has 0123456789ab of gray.order.yaml\n")
+	assert.Contains(t, r.out, "applied by 0 of 1 consumer\nnot: old on 10.0.0.9: has 0123456789ab of gray.order.yaml\n")
 
 	for _, name := range []string{"gray.order.yml", "order.yaml"} {
 		r = publish(file(t, name, good), "--yes")
@@ -286,7 +286,7 @@ func TestConsumersThatGoAreNamed(t *testing.T) {
 	r := graylane(t, "", "publish", "--wait", "2s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
 	assert.Equal(t, exitFailed, r.code, "it may have died of the document")
 	assert.Contains(t, r.out, "applied by 1 of 1 consumer\n")
-	assert.Contains(t, r.out, "gone meanwhile: gone pid 0, 10.0.0.9:1\n")
+	assert.Contains(t, r.out, "gone meanwhile: gone pid 0, 10.0.0.9\n")
 }
 
 func TestWhoHasGoneHasNotFollowed(t *testing.T) {

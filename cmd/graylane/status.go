@@ -112,11 +112,11 @@ func (f *fleet) table(out io.Writer) error {
 	if len(f.consumers) > 0 {
 		text.WriteString("\n")
 		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "STATE\tREVISION\tTOOK\tCONSUMER\tHOST\tPID\tADDRESS")
+		fmt.Fprintln(w, "STATE\tREVISION\tTOOK\tCONSUMER\tHOST\tPID\tIP")
 		for i := range f.consumers {
 			c := &f.consumers[i]
 			state, _ := f.standing(c)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", state, revision(c.Rules.MD5), latency(c.Took), c.self(), c.host(), c.PID, c.addr)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", state, revision(c.Rules.MD5), latency(c.Took), c.self(), c.host(), c.PID, c.ip)
 		}
 		_ = w.Flush() // to memory
 	}
@@ -148,7 +148,7 @@ type wireConsumer struct {
 	Host     string   `json:"host"`
 	PID      int      `json:"pid"`
 	Boot     string   `json:"boot"`
-	Addr     string   `json:"addr"`
+	IP       string   `json:"ip"`
 	Language string   `json:"language"`
 	Features []string `json:"features"`
 }
@@ -158,7 +158,7 @@ func (c *consumer) wire(state standing, why []string) wireConsumer {
 		State: state, Why: why,
 		Revision: c.Rules.MD5, Refused: c.Rules.Refused, Code: c.Rules.Code, Global: c.Global.MD5,
 		TookMS:  milliseconds(c.Took),
-		Service: c.Service, Version: c.Version, Host: c.Host, PID: c.PID, Boot: c.Boot, Addr: c.addr,
+		Service: c.Service, Version: c.Version, Host: c.Host, PID: c.PID, Boot: c.Boot, IP: c.ip,
 		Language: c.Language, Features: append([]string{}, c.Features...),
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,13 +23,16 @@ const (
 	mostAtOnce = 10
 	// sweepEvery is how often we look for views that were closed: nobody tells.
 	sweepEvery = 10 * time.Second
+	// discard is the port of announcements, which nobody is meant to connect to: that
+	// of RFC 863.
+	discard = ":9"
 	// maxReasons is how many different reasons of failures are told.
 	maxReasons = 32
 )
 
 // Options say who announces, and how.
 type Options struct {
-	// Registrar fills in the IP address of an instance at ":port".
+	// Registrar fills in the IP address of an instance at ":9".
 	Registrar registry.Registrar
 	Namespace string
 	Process   Process
@@ -53,8 +54,6 @@ type Announcer struct {
 	// What follows is Run's alone.
 	services map[string]*announced
 	failed   map[string]struct{} // services that could not be announced, for another try
-	port     int                 // 0: none yet
-	socket   net.PacketConn      // holds port
 }
 
 // announced is what is announced of a service.
@@ -110,11 +109,6 @@ func (a *Announcer) Failed(s registry.Service, err error) {
 // Run announces until ctx ends. What is announced then stays, until its registrar
 // ends too.
 func (a *Announcer) Run(ctx context.Context) {
-	defer func() {
-		if a.socket != nil {
-			_ = a.socket.Close()
-		}
-	}()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	for {
@@ -233,10 +227,6 @@ func (a *Announcer) first(ctx context.Context, name string, metadata map[string]
 		a.Failed(service, fmt.Errorf("more than %d services are consumed, and only so many announced", MaxServices))
 		return
 	}
-	if err := a.hold(ctx); err != nil {
-		a.Failed(service, err)
-		return
-	}
 	registration, err := a.options.Registrar.Register(ctx, service, a.instance(metadata))
 	if err != nil {
 		if ctx.Err() == nil {
@@ -248,25 +238,8 @@ func (a *Announcer) first(ctx context.Context, name string, metadata map[string]
 	a.services[name] = &announced{registration, metadata, time.Now()}
 }
 
-// hold gets a port that no other process of this machine has: people, and Nacos's pages,
-// tell instances apart by ip:port. It is held on loopback, where nobody but its own host
-// reaches it, and never read. Machines behind one address are told apart by the cluster.
-func (a *Announcer) hold(ctx context.Context) error {
-	if a.port != 0 {
-		return nil
-	}
-	socket, err := new(net.ListenConfig).ListenPacket(ctx, "udp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("no port of its own: %w", err)
-	}
-	a.socket = socket
-	_, port, _ := net.SplitHostPort(socket.LocalAddr().String())
-	a.port, _ = strconv.Atoi(port)
-	return nil
-}
-
-// cluster returns a name that no other process has: machines behind one address, such as
-// containers that announce that of their host, may hold the same port.
+// cluster returns a name that no other process has, which tells announcements apart:
+// processes share an address, and machines behind one do.
 func cluster(boot string) string {
 	if boot == "" {
 		return registry.DefaultCluster
@@ -277,7 +250,7 @@ func cluster(boot string) string {
 // instance is an announcement as the registry has it. Nobody sends requests to an
 // instance of weight 0.
 func (a *Announcer) instance(metadata map[string]string) registry.Instance {
-	in := registry.NewInstance(":" + strconv.Itoa(a.port))
+	in := registry.NewInstance(discard)
 	in.Weight, in.Metadata = 0, maps.Clone(metadata)
 	in.Cluster = cluster(a.options.Process.Boot)
 	in.ID = registry.InstanceID(in.Addr, in.Cluster)

@@ -32,7 +32,7 @@ func TestWhatIsAppliedIsAnnounced(t *testing.T) {
 		in := entry.told[0]
 		assert.Zero(t, in.Weight, "nobody sends it requests")
 		assert.True(t, in.Healthy && in.Enabled)
-		assert.Regexp(t, `^:[1-9]\d+$`, in.Addr)
+		assert.Equal(t, discard, in.Addr)
 
 		p.passes(time.Minute)
 		md5 = p.docs.publish(id, second, all)
@@ -105,7 +105,6 @@ func TestNamesThatCallersMadeUpAreNotAnnounced(t *testing.T) {
 		p.consume("ghost", "http", false)
 		p.passes(time.Minute)
 		assert.Empty(t, p.book.entries)
-		assert.Zero(t, p.announcer.port, "no port is taken for nothing")
 		p.list.Set(p.resolver.Service("ghost"), registry.NewInstance("10.0.0.1:80"))
 		p.passes(0)
 		assert.Len(t, p.book.open("ghost"), 1)
@@ -172,19 +171,4 @@ func TestProcessesBehindOneAddressHaveIDsOfTheirOwn(t *testing.T) {
 	assert.Equal(t, "7Q2SWUXY", a.instance(nil).Cluster)
 	assert.NotEqual(t, a.instance(nil).ID, b.instance(nil).ID)
 	assert.Equal(t, registry.DefaultCluster, New(Options{}).instance(nil).Cluster)
-}
-
-func TestProcessesAtOneAddressAreTold(t *testing.T) {
-	ports := map[string]bool{}
-	var many []*Announcer
-	for range 20 {
-		a := New(Options{})
-		require.NoError(t, a.hold(t.Context()))
-		many = append(many, a)
-		ports[a.instance(nil).Addr] = true
-	}
-	assert.Len(t, ports, len(many))
-	for _, a := range many {
-		require.NoError(t, a.socket.Close())
-	}
 }
