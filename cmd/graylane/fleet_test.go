@@ -96,6 +96,15 @@ func TestStatusNamesWhoDoesNotFollow(t *testing.T) {
 	}
 	assert.Equal(t, map[standing]int{applied: 1, refused: 1, behind: 1}, states)
 
+	// What is wrong with the document is said once, whoever refuses it.
+	odd := srv.Publish(config.DefaultGroup, "gray.order.yaml", good+"defualt: v1\n")
+	r = until(t, func(r result) bool { return strings.Contains(r.out, "refused") }, args...)
+	assert.Contains(t, r.out, "refuses gray.order.yaml: unknown-field; has "+announce.Short(md5)+"\n")
+	assert.Regexp(t, `gray.order.yaml:\d+:1: unknown-field: there is no field "defualt", did you mean "default"\?\n  defualt: v1\n  \^\n$`, r.out)
+	assert.Contains(t, r.out, announce.Short(odd))
+	srv.Publish(config.DefaultGroup, "gray.order.yaml", good)
+	until(t, func(r result) bool { return strings.Contains(r.out, "1 of 3 consumers follow") }, args...)
+
 	// The global document counts too, and so does a document that is gone.
 	global := srv.Publish(config.DefaultGroup, config.GlobalDocID, "gray: v1\n")
 	r = until(t, func(r result) bool { return strings.Contains(r.out, "1 of 3 consumers follow") }, args...)

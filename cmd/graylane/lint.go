@@ -26,9 +26,8 @@ type linter struct {
 	nacos     *nacos
 	snapshots map[string]*registry.Snapshot // by service, as far as known
 
-	documents, errors int
-	warnings          []string // their codes
-	unread            bool     // a document could not be read
+	documents, errors, warnings int
+	unread                      bool // a document could not be read
 }
 
 func lint(ctx context.Context, s streams, args []string) error {
@@ -147,7 +146,7 @@ func (l *linter) check(name string, content []byte) error {
 	for _, p := range problems {
 		p.File = name
 		if p.Severity == config.Warning {
-			l.warnings = append(l.warnings, p.Code)
+			l.warnings++
 		} else {
 			l.errors++
 		}
@@ -215,7 +214,11 @@ func (l *linter) print(p config.Problem, content []byte) error {
 
 // printProblem prints a problem for a person, with the line that it is about.
 func printProblem(out io.Writer, p config.Problem, content []byte) error {
-	text := p.String() + "\n"
+	text := p.String()
+	if p.Severity == config.Warning {
+		text += " (a warning)"
+	}
+	text += "\n"
 	if excerpt := p.Excerpt(content); excerpt != "" {
 		text += excerpt + "\n"
 	}
@@ -230,18 +233,14 @@ func writeJSON(out io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// summary tells a person how it went, and which of the problems are warnings.
+// summary tells a person how it went.
 func (l *linter) summary() {
 	if l.json || l.documents == 0 {
 		return
 	}
 	found := "no problem"
-	if l.errors > 0 || len(l.warnings) > 0 {
-		found = count(l.errors, "error") + ", " + count(len(l.warnings), "warning")
-	}
-	if len(l.warnings) > 0 {
-		slices.Sort(l.warnings)
-		found += " (" + strings.Join(slices.Compact(l.warnings), ", ") + ")"
+	if l.errors > 0 || l.warnings > 0 {
+		found = count(l.errors, "error") + ", " + count(l.warnings, "warning")
 	}
 	fmt.Fprintf(l.err, "graylane lint: %s in %s\n", found, count(l.documents, "document"))
 }

@@ -25,14 +25,14 @@ func TestLintShowsEveryProblemWithItsLine(t *testing.T) {
 	require.NoError(t, os.WriteFile("gray.order.yaml", []byte(lintDocument), 0o600))
 	r := graylane(t, "", "lint", "./gray.order.yaml")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Equal(t, `./gray.order.yaml:5:4: unreachable: rule "all" before this one takes everything
+	assert.Equal(t, `./gray.order.yaml:5:4: unreachable: rule "all" before this one takes everything (a warning)
   - {name: testers, when: {header.x-tester: y
      ^
 ./gray.order.yaml:5:43: needs-quotes: "yes" is a string only in quotes
   - {name: testers, when: {header.x-tester: yes}, to: v2}
                                             ^
 `, r.out)
-	assert.Equal(t, "graylane lint: 1 error, 1 warning (unreachable) in 1 document\n", r.err)
+	assert.Equal(t, "graylane lint: 1 error, 1 warning in 1 document\n", r.err)
 
 	r = graylane(t, "", "lint", "gray.order.yaml", "--json")
 	assert.Equal(t, exitFailed, r.code)
@@ -53,7 +53,7 @@ func TestLintEndsWithACodeThatSaysHowItWent(t *testing.T) {
 	assert.Equal(t, result{exitOK, "", "graylane lint: no problem in 1 document\n"}, r)
 	r = graylane(t, "", "lint", good, warned)
 	assert.Equal(t, exitOK, r.code)
-	assert.Equal(t, "graylane lint: 0 errors, 1 warning (unreachable) in 2 documents\n", r.err)
+	assert.Equal(t, "graylane lint: 0 errors, 1 warning in 2 documents\n", r.err)
 	assert.Equal(t, exitFailed, graylane(t, "", "lint", good, bad, warned).code)
 
 	// One that cannot be read keeps nobody from the others.
@@ -84,7 +84,7 @@ func TestLintKnowsInstances(t *testing.T) {
 `)
 	r := graylane(t, "", "lint", "--instances", instances, doc, global)
 	assert.Equal(t, exitOK, r.code)
-	assert.Contains(t, r.out, doc+`:7:3: no-instance: no instance is of the target "gone"`+"\n")
+	assert.Contains(t, r.out, doc+`:7:3: no-instance: no instance is of the target "gone" (a warning)`+"\n")
 	assert.Equal(t, 1, strings.Count(r.out, "no-instance"), "%s", r.out)
 	assert.NotContains(t, graylane(t, "", "lint", doc).out, "no-instance")
 

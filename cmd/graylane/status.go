@@ -16,7 +16,7 @@ import (
 // fleet is who consumes a service, and what is live for them.
 type fleet struct {
 	service       string
-	rules, global string // digests; "" for no document
+	rules, global config.Doc
 	consumers     []consumer
 }
 
@@ -49,7 +49,7 @@ func status(ctx context.Context, s streams, args []string) error {
 	switch {
 	case err != nil:
 		return err
-	case f.rules == "" && len(f.consumers) == 0:
+	case f.rules.State == config.Absent && len(f.consumers) == 0:
 		return fmt.Errorf("nobody consumes %s, and it has no rules: is that its name?", explain.Plain(service))
 	case len(f.laggards()) > 0:
 		return &exitError{code: exitFailed}
@@ -60,12 +60,11 @@ func status(ctx context.Context, s streams, args []string) error {
 // fleet reads who consumes a service.
 func (n *nacos) fleet(service string) (*fleet, error) {
 	f := &fleet{service: service}
-	for id, md5 := range map[string]*string{config.ServiceDocID(service): &f.rules, config.GlobalDocID: &f.global} {
-		doc, err := n.document(id)
-		if err != nil {
+	for id, doc := range map[string]*config.Doc{config.ServiceDocID(service): &f.rules, config.GlobalDocID: &f.global} {
+		var err error
+		if *doc, err = n.document(id); err != nil {
 			return nil, err
 		}
-		*md5 = doc.MD5
 	}
 	update, err := n.list(consumersOf(service), "consumers of "+service)
 	f.consumers = consumers(update)
@@ -85,8 +84,8 @@ func (f *fleet) standing(c *consumer) (standing, []string) {
 			reasons = append(reasons, why(id, a, md5))
 		}
 	}
-	add(config.ServiceDocID(f.service), c.Rules, f.rules)
-	add(config.GlobalDocID, c.Global, f.global)
+	add(config.ServiceDocID(f.service), c.Rules, f.rules.MD5)
+	add(config.GlobalDocID, c.Global, f.global.MD5)
 	return worst, reasons
 }
 
@@ -105,9 +104,9 @@ func (f *fleet) laggards() []string {
 // table prints the fleet for a person.
 func (f *fleet) table(out io.Writer) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %s\n", config.ServiceDocID(f.service), revision(f.rules))
-	if f.global != "" {
-		fmt.Fprintf(&text, "%s  %s\n", config.GlobalDocID, revision(f.global))
+	fmt.Fprintf(&text, "%s  %s\n", config.ServiceDocID(f.service), revision(f.rules.MD5))
+	if f.global.State == config.Present {
+		fmt.Fprintf(&text, "%s  %s\n", config.GlobalDocID, revision(f.global.MD5))
 	}
 	if len(f.consumers) > 0 {
 		text.WriteString("\n")
@@ -129,7 +128,39 @@ func (f *fleet) table(out io.Writer) error {
 	for _, l := range late {
 		fmt.Fprintf(&text, "not: %s\n", l)
 	}
-	_, err := io.WriteString(out, explain.Safe(text.String()))
+	if _, err := io.WriteString(out, explain.Safe(text.String())); err != nil {
+		return err
+	}
+	return f.problems(out)
+}
+
+// problems prints what is wrong with a document that a consumer refuses, who announces
+// no more than the code of one problem.
+func (f *fleet) problems(out io.Writer) error {
+	var rules, global bool // refused
+	for i := range f.consumers {
+		c := &f.consumers[i]
+		rules = rules || stands(c.Rules, f.rules.MD5) == refused
+		global = global || stands(c.Global, f.global.MD5) == refused
+	}
+	if rules {
+		if err := printProblems(out, config.ServiceDocID(f.service), f.rules.Content); err != nil {
+			return err
+		}
+	}
+	if global {
+		return printProblems(out, config.GlobalDocID, f.global.Content)
+	}
+	return nil
+}
+
+func printProblems(out io.Writer, name string, content []byte) error {
+	problems, err := config.Lint(name, content, nil)
+	for _, p := range problems {
+		if err == nil && p.Severity == config.Error {
+			err = printProblem(out, p, content)
+		}
+	}
 	return err
 }
 
@@ -172,7 +203,7 @@ func (f *fleet) json(out io.Writer) error {
 		Global    string         `json:"global"`
 		Follow    int            `json:"follow"`
 		Consumers []wireConsumer `json:"consumers"`
-	}{f.service, f.rules, f.global, len(f.consumers) - len(f.laggards()), []wireConsumer{}}
+	}{f.service, f.rules.MD5, f.global.MD5, len(f.consumers) - len(f.laggards()), []wireConsumer{}}
 	for i := range f.consumers {
 		state, reasons := f.standing(&f.consumers[i])
 		wire.Consumers = append(wire.Consumers, f.consumers[i].wire(state, reasons))
