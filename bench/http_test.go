@@ -14,6 +14,8 @@ import (
 	hresolver "github.com/bufbuild/httplb/resolver"
 	"github.com/stretchr/testify/require"
 
+	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
@@ -151,7 +153,7 @@ func newResolver(tb testing.TB, doc string, addrs []string) *resolver.Resolver {
 		list[i].Metadata = map[string]string{registry.KeyVersion: []string{"v1", "v2"}[i%2]}
 	}
 	reg.Set(registry.Service{Name: service}, list...)
-	r, err := resolver.New(reg, documents(doc))
+	r, err := resolver.New(reg, configmemory.New(map[string]string{config.ServiceDocID(service): doc}))
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, r.Close()) })
 	return r

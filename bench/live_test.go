@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
@@ -23,7 +24,7 @@ type live struct {
 func newLive(tb testing.TB, doc string, in []instance, opts ...resolver.Option) *live {
 	tb.Helper()
 	w := &live{feed: &feed{calls: make(chan func(registry.Update))}, states: make(chan *resolver.State, 1)}
-	r, err := resolver.New(w.feed, documents(doc), opts...)
+	r, err := resolver.New(w.feed, configmemory.New(map[string]string{config.ServiceDocID(service): doc}), opts...)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, r.Close()) })
 	w.view, err = r.View(r.Service(service), "")
@@ -66,20 +67,6 @@ func (f *feed) Watch(ctx context.Context, _ registry.Service, fn func(registry.U
 	select {
 	case f.calls <- fn:
 	case <-ctx.Done():
-	}
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
-// documents is a config.Source of one service document that never changes.
-type documents string
-
-// Watch implements config.Source.
-func (d documents) Watch(ctx context.Context, id string, fn func(config.Doc)) error {
-	if id == config.ServiceDocID(service) {
-		fn(config.NewDoc([]byte(d)))
-	} else {
-		fn(config.Doc{})
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)

@@ -77,7 +77,7 @@ func TestChangesTakeEffectWithoutTouchingConnections(t *testing.T) {
 		}, patience, time.Millisecond, what)
 	}
 	follows("the default is v1", a)
-	w.documents.set("{gray: v1, default: v2}")
+	w.rule("{gray: v1, default: v2}")
 	follows("a changed rule", b)
 
 	swapped := []registry.Instance{a.instance(), b.instance()}

@@ -1,7 +1,6 @@
 package grpcx
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
@@ -49,17 +49,8 @@ func TestAnEdgeTakesOffWhatOnlyInsidersMaySay(t *testing.T) {
 	}
 }
 
-// documents is a config.Source that never changes.
-type documents map[string]string
-
-func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	fn(config.NewDoc([]byte(d[dataID])))
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
 func TestAnEdgePutsCallsFromOutsideIntoLanes(t *testing.T) {
-	r, err := resolver.New(memory.New(), documents{
+	r, err := resolver.New(memory.New(), configmemory.New(map[string]string{
 		config.GlobalDocID: `
 gray: v1
 enter:
@@ -69,7 +60,7 @@ enter:
 gray: v1
 switches: {new: {value: false, rules: [{name: a, when: {path: /a.B/C, header.x-tester: "yes", lane: blue, user: u1}, value: true}]}}
 `,
-	})
+	}))
 	require.NoError(t, err)
 	defer r.Close()
 	s, err := r.Switches("shop")

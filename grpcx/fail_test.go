@@ -260,7 +260,7 @@ func TestAQueuedCallFollowsAChangeOfTheRules(t *testing.T) {
 		require.Fail(t, "the call did not wait", "%v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
-	w.documents.set(`{gray: v1, default: v1}`)
+	w.rule(`{gray: v1, default: v1}`)
 	require.NoError(t, <-done)
 	assert.Equal(t, int64(1), v1.calls.Load())
 }
@@ -274,7 +274,7 @@ func TestQueuedCallsKeepTheirSlot(t *testing.T) {
 	_, c := w.dial(t)
 	warm(t, c, v1)
 	half := "gray: v1\ndefault: v1\nrules:\n- {name: half, to: {v2: 50%}}\n"
-	w.documents.set(half)
+	w.rule(half)
 	view, err := w.resolver.View(greeter, "grpc")
 	require.NoError(t, err)
 	defer view.Close()

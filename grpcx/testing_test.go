@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/grpcx"
 	"github.com/graylane/graylane/internal/hello"
 	"github.com/graylane/graylane/lane"
@@ -128,54 +129,16 @@ func (o *opened) HandleConn(_ context.Context, s stats.ConnStats) {
 	}
 }
 
-// documents is a config.Source of one document.
-type documents struct {
-	mu      sync.Mutex
-	doc     config.Doc
-	changed chan struct{}
-}
-
-func newDocuments(text string) *documents {
-	return &documents{doc: config.NewDoc([]byte(text)), changed: make(chan struct{})}
-}
-
-func (d *documents) set(text string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.doc = config.NewDoc([]byte(text))
-	close(d.changed)
-	d.changed = make(chan struct{})
-}
-
-func (d *documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	if dataID == config.GlobalDocID {
-		fn(config.Doc{})
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
-	for {
-		d.mu.Lock()
-		doc, changed := d.doc, d.changed
-		d.mu.Unlock()
-		fn(doc)
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // world is a registry, a document, and a resolver over both.
 type world struct {
 	registry  *memory.Registry
-	documents *documents
+	documents *configmemory.Source
 	resolver  *resolver.Resolver
 }
 
 func newWorld(tb testing.TB, rules string, opts ...resolver.Option) *world {
 	tb.Helper()
-	w := &world{registry: memory.New(), documents: newDocuments(rules)}
+	w := &world{registry: memory.New(), documents: configmemory.New(map[string]string{config.ServiceDocID(greeter.Name): rules})}
 	opts = append([]resolver.Option{resolver.WithSlowStart(0)}, opts...) // shares are measured at once
 	r, err := resolver.New(w.registry, w.documents, opts...)
 	require.NoError(tb, err)
@@ -183,6 +146,9 @@ func newWorld(tb testing.TB, rules string, opts ...resolver.Option) *world {
 	tb.Cleanup(func() { require.NoError(tb, r.Close()) })
 	return w
 }
+
+// rule makes text the rules of the service.
+func (w *world) rule(text string) { w.documents.Set(config.ServiceDocID(greeter.Name), text) }
 
 // register makes the providers all that there is of the service.
 func (w *world) register(ps ...*provider) {

@@ -1,7 +1,6 @@
 package httpx_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry/memory"
@@ -65,22 +65,13 @@ func TestAnEdgeTakesOffBaggageThatHoldsNothingElse(t *testing.T) {
 	}), httpx.Edge()).ServeHTTP(httptest.NewRecorder(), req)
 }
 
-// documents is a config.Source that never changes.
-type documents map[string]string
-
-func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	fn(config.NewDoc([]byte(d[dataID])))
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
 func TestAnEdgePutsRequestsFromOutsideIntoLanes(t *testing.T) {
-	r, err := resolver.New(memory.New(), documents{config.GlobalDocID: `
+	r, err := resolver.New(memory.New(), configmemory.New(map[string]string{config.GlobalDocID: `
 gray: v1
 enter:
 - {name: testers, when: {header.x-tester: "yes", path: {prefix: /a}, lane: {exists: false}}, lane: blue}
 - {name: asked, when: {header.x-gray-version: v2}, lane: red}
-`})
+`}))
 	require.NoError(t, err)
 	defer r.Close()
 	tens := netip.MustParsePrefix("10.0.0.0/8")
@@ -115,14 +106,14 @@ enter:
 }
 
 func TestRulesOfSwitchesAskAboutTheReceivedRequest(t *testing.T) {
-	r, err := resolver.New(memory.New(), documents{config.SwitchesDocID("shop"): `
+	r, err := resolver.New(memory.New(), configmemory.New(map[string]string{config.SwitchesDocID("shop"): `
 gray: v1
 switches:
   new:
     value: false
     rules:
     - {name: a, when: {path: /new, method: POST, query.q: "1", cookie.c: d, header.x-free: e, user: u}, value: true}
-`})
+`}))
 	require.NoError(t, err)
 	defer r.Close()
 	s, err := r.Switches("shop")

@@ -20,30 +20,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
 
-// document is a config.Source that has one document for every service.
-type document string
-
-func (d document) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	doc := config.Doc{}
-	if dataID != config.GlobalDocID {
-		doc = config.Doc{Content: []byte(d), MD5: "0123456789abcdef0123456789abcdef", State: config.Present}
-	}
-	fn(doc)
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
-// ruled is a world whose services have a rule document.
-func ruled(t *testing.T, text string) *world {
+// ruled is a world whose services have one rule document.
+func ruled(t *testing.T, text string, services ...string) *world {
 	t.Helper()
-	w := newWorld(t)
+	w, docs := newWorld(t), configmemory.New(nil)
+	for _, name := range services {
+		docs.Set(config.ServiceDocID(name), text)
+	}
 	var err error
-	w.resolver, err = resolver.New(w, document(text), resolver.WithSlowStart(0))
+	w.resolver, err = resolver.New(w, docs, resolver.WithSlowStart(0))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, w.resolver.Close()) })
 	return w
@@ -241,7 +232,7 @@ func TestAnAnswerThatIsGivenUpIsClosed(t *testing.T) {
 }
 
 func TestARetryStaysWithItsVersion(t *testing.T) {
-	w := ruled(t, "gray: v1\ndefault: v1\nrules:\n- {name: asked, by: header.x-gray-version}\n")
+	w := ruled(t, "gray: v1\ndefault: v1\nrules:\n- {name: asked, by: header.x-gray-version}\n", "user")
 	v1 := w.provide(t, "user", "v1", hello)
 	w.provide(t, "user", "v2", hello).die()
 	c := w.client(t)
@@ -327,7 +318,7 @@ func TestARetryIsNotRetriedFurtherOn(t *testing.T) {
 }
 
 func TestALimitEndsAnAttempt(t *testing.T) {
-	w := ruled(t, "gray: v1\ndefault: v1\nlimits: {v1: {timeout: 100ms}}\n")
+	w := ruled(t, "gray: v1\ndefault: v1\nlimits: {v1: {timeout: 100ms}}\n", "user", "slow", "long")
 	hang := func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -396,7 +387,7 @@ type foreign struct {
 func (f foreign) Done() <-chan struct{} { return f.done }
 
 func TestALimitLeavesNothingBehind(t *testing.T) {
-	w := ruled(t, "gray: v1\ndefault: v1\nlimits: {v1: {timeout: 10s}}\n")
+	w := ruled(t, "gray: v1\ndefault: v1\nlimits: {v1: {timeout: 10s}}\n", "user", "gone")
 	w.provide(t, "user", "v1", hello)
 	w.Set(registry.Service{Name: "gone"}, registry.NewInstance("127.0.0.1:1"))
 	c, ctx := w.client(t), foreign{t.Context(), make(chan struct{})}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/graylane/graylane/config"
-	"github.com/graylane/graylane/config/file"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
@@ -26,7 +25,7 @@ func (byVersion) Method() string               { return http.MethodGet }
 func (byVersion) User() string                 { return "" }
 func (byVersion) Lane() string                 { return "" }
 
-// Instances from memory and rules from a folder: all that a unit test needs. Give
+// Instances and rules from memory: all that a unit test needs. Give
 // the resolver to httpx.NewClient or grpcx.NewClient; here it is asked itself.
 func ExampleNew() {
 	instances := memory.New()
@@ -38,22 +37,8 @@ func ExampleNew() {
 			return
 		}
 	}
-	folder, err := os.MkdirTemp("", "rules")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer os.RemoveAll(folder)
-	rules, err := file.New(folder)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	const doc = "gray: v1\ndefault: v1\nrules:\n- {name: asked-for, by: header.x-gray-version}\n"
-	if err := rules.Publish(context.Background(), config.ServiceDocID("user"), []byte(doc), ""); err != nil {
-		fmt.Println(err)
-		return
-	}
+	rules := configmemory.New(map[string]string{config.ServiceDocID("user"): doc})
 
 	r, err := resolver.New(instances, rules)
 	if err != nil {

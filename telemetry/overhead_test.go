@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
@@ -45,9 +46,9 @@ func opened(tb testing.TB, hooks []resolver.Hooks) *resolver.View {
 	for _, h := range hooks {
 		opts = append(opts, resolver.WithHooks(h))
 	}
-	r, err := resolver.New(reg, documents{
+	r, err := resolver.New(reg, configmemory.New(map[string]string{
 		"gray.user.yaml": "gray: v1\ndefault: v1\nrules:\n- {name: asked, by: header.x-gray-version}\n",
-	}, opts...)
+	}), opts...)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, r.Close()) })
 	reg.Set(r.Service("user"), list...)

@@ -1,7 +1,6 @@
 package telemetry_test
 
 import (
-	"context"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -11,15 +10,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// documents is a config.Source whose documents do not change.
-type documents map[string]string
-
-func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	fn(config.NewDoc([]byte(d[dataID])))
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
 
 // request is one for a version that a header names, "" for none.
 type request struct{ version string }

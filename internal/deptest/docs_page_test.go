@@ -2,7 +2,6 @@ package deptest_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -174,15 +173,6 @@ func parseRequests(t *testing.T, cell string) []*askedOf {
 	}
 	require.Empty(t, strings.Trim(strings.TrimPrefix(piece.ReplaceAllString(cell, ""), "any"), ", "), "what is %q?", cell)
 	return slices.Repeat([]*askedOf{r}, times)
-}
-
-// documents is a config.Source of documents that do not change.
-type documents map[string]string
-
-func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	fn(config.NewDoc([]byte(d[dataID])))
-	<-ctx.Done()
-	return context.Cause(ctx)
 }
 
 // compile compiles the lines of a function, inside the module, without writing

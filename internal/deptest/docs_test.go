@@ -20,6 +20,7 @@ import (
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/nacostest"
@@ -294,7 +295,7 @@ func (p *rulesPage) changes(t *testing.T, part *part) {
 // fromOutside sends the requests of a table through an edge, and then on.
 func (p *rulesPage) fromOutside(t *testing.T, part *part) {
 	t.Helper()
-	r, err := resolver.New(memory.New(), documents(p.docs))
+	r, err := resolver.New(memory.New(), configmemory.New(p.docs))
 	require.NoError(t, err)
 	defer r.Close()
 	entered := ""

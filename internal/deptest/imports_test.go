@@ -45,7 +45,7 @@ var rules = []rule{
 	{name: "config does not know who uses it", who: []string{"/config"}, noReach: []string{"/balancer/..."}},
 	{
 		name:    "a unit test with registry/memory links no Nacos",
-		who:     []string{"/registry/memory", "/config/file", "/resolver", "/httpx/..."},
+		who:     []string{"/registry/memory", "/config/file", "/config/memory", "/resolver", "/httpx/..."},
 		noReach: slices.Concat(grpc, nacos, vendors, wiring),
 	},
 	{name: "the resolver knows no face", who: []string{"/resolver"}, noReach: append([]string{"net/http/..."}, faces...)},

@@ -2,7 +2,6 @@ package judge
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"strconv"
 	"sync"
@@ -13,27 +12,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// oneDoc is a config.Source that holds one document.
-type oneDoc string
-
-func (d oneDoc) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	if dataID == config.GlobalDocID {
-		fn(config.Doc{})
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
-	p := Publication{Text: string(d)}
-	fn(config.Doc{Content: []byte(d), MD5: p.Revision(), State: config.Present})
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
 
 // asks is a config.Request with one header.
 type asks struct{ version string }
@@ -59,7 +44,7 @@ func consumer(t *testing.T, rec *Recorder, doc string) *resolver.View {
 		list = append(list, i)
 	}
 	reg.Set(order, list...)
-	res, err := resolver.New(reg, oneDoc(doc), resolver.WithHooks(rec.Hooks()))
+	res, err := resolver.New(reg, configmemory.New(map[string]string{config.ServiceDocID(order.Name): doc}), resolver.WithHooks(rec.Hooks()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, res.Close()) })
 	v, err := res.View(order, "")

@@ -101,7 +101,7 @@ func (w *world) oneTrace(tb testing.TB, id trace.TraceID, clients []sdktrace.Rea
 
 func TestAChainOfServicesIsOneTrace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, documents{
+	w := newWorld(t, map[string]string{
 		"gray.front.yaml": "gray: v1\ndefault: v1\nrules:\n- {name: testers, when: {user: ann}, to: v2}\n",
 		"gray.order.yaml": "gray: v1\ndefault: v1\n",
 		"gray.stock.yaml": "gray: v1\ndefault: v1\nrules:\n- {name: new, when: {header.x-tag: x}, to: v3}\n",
@@ -212,7 +212,7 @@ func (w *world) greeters(t *testing.T, seen *arrivals, p propagation.TextMapProp
 
 func TestAChainOverGRPCIsOneTrace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, documents{
+	w := newWorld(t, map[string]string{
 		"gray.greeter.yaml": "gray: v1\ndefault: v1\nrules:\n- {name: testers, when: {user: ann}, to: v1}\n",
 	})
 	var seen arrivals

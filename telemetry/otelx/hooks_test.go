@@ -56,7 +56,7 @@ func get(ctx context.Context, rt http.RoundTripper, url string, headers ...strin
 
 func TestTheDecisionIsOnTheCallersSpan(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, documents{"gray.user.yaml": rules})
+	w := newWorld(t, map[string]string{"gray.user.yaml": rules})
 	v1 := w.serve(t, "user", map[string]string{"version": "v1"}, answer(200))
 	v2 := w.serve(t, "user", map[string]string{"version": "v2"}, answer(200))
 	md5 := config.NewDoc([]byte(rules)).MD5
@@ -93,7 +93,7 @@ func TestTheDecisionIsOnTheCallersSpan(t *testing.T) {
 
 func TestRetriesAndRefusalsAreEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, documents{"gray.user.yaml": rules})
+	w := newWorld(t, map[string]string{"gray.user.yaml": rules})
 	bad := w.serve(t, "user", map[string]string{"version": "v1"}, answer(503))
 	good := w.serve(t, "user", map[string]string{"version": "v1"}, answer(200))
 	transport := w.transport(t)

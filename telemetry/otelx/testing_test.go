@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
-	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
@@ -23,15 +23,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// documents is a config.Source whose documents do not change.
-type documents map[string]string
-
-func (d documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	fn(config.NewDoc([]byte(d[dataID])))
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
 // world is a registry, a resolver with the hooks, and the spans that have ended.
 type world struct {
 	*memory.Registry
@@ -40,13 +31,13 @@ type world struct {
 	tracing  *sdktrace.TracerProvider
 }
 
-func newWorld(tb testing.TB, docs documents) *world {
+func newWorld(tb testing.TB, docs map[string]string) *world {
 	tb.Helper()
 	w := &world{Registry: memory.New(), spans: tracetest.NewSpanRecorder()}
 	w.tracing = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans))
 	tb.Cleanup(func() { require.NoError(tb, w.tracing.Shutdown(context.WithoutCancel(tb.Context()))) })
 	var err error
-	w.resolver, err = resolver.New(w.Registry, docs, resolver.WithHooks(otelx.Hooks()), resolver.WithSlowStart(0))
+	w.resolver, err = resolver.New(w.Registry, configmemory.New(docs), resolver.WithHooks(otelx.Hooks()), resolver.WithSlowStart(0))
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, w.resolver.Close()) })
 	return w
