@@ -13,6 +13,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestGatewayForwardsByPathAndIsAnEdge(t *testing.T) {
 	t.Setenv("NACOS_ADDR", "")
+	t.Setenv("GRAYLANE_CACHE_DIR", "off")
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	assert.Equal(t, `/user/7                             200 user v1 has /7

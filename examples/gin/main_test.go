@@ -13,6 +13,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRulesHoldBehindGin(t *testing.T) {
 	t.Setenv("NACOS_ADDR", "")
+	t.Setenv("GRAYLANE_CACHE_DIR", "off")
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	assert.Regexp(t, `^no rules +v1 ×(4\d\d|5\d\d)  v2 ×(4\d\d|5\d\d)

@@ -22,8 +22,8 @@ import (
 )
 
 // TestClientsLogIn compares with what the clients observed on a Nacos 3.1.0 that
-// demands a login. That was recorded once: such a server takes its time until it
-// knows its first user.
+// demands a login. That was recorded once; for our own clients on real servers see
+// nacos2.TestProvidersAndConsumersLogIn.
 func TestClientsLogIn(t *testing.T) {
 	srv := nacostest.Run(t, nacostest.WithAuth("nacos", "secret"))
 	jars := javaJars(t)

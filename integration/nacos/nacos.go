@@ -28,6 +28,8 @@ type Options struct {
 	// Cache is the folder that keeps the jars from run to run. Empty:
 	// .cache/nacos in this repository.
 	Cache string
+	// Auth has the node ask everybody for a login; AddUser makes one.
+	Auth bool
 	// Logf is told what takes long. Nil: nobody is.
 	Logf func(format string, args ...any)
 }
@@ -38,6 +40,7 @@ const startTimeout = 2 * time.Minute
 // Node is one server. Its methods may be called concurrently.
 type Node struct {
 	installed installation
+	auth      bool
 	members   []ports // of its cluster; nil: it stands alone
 	ports     ports
 	home      string
@@ -46,7 +49,7 @@ type Node struct {
 	proc *process   // the last one that was started
 }
 
-// Start starts a standalone node without authentication and returns when its
+// Start starts a standalone node and returns when its
 // HTTP API, its gRPC port and its console answer. When ctx ends, so does the
 // start, but not a node that is up: Close ends it.
 func Start(ctx context.Context, o Options) (*Node, error) { return start(ctx, releaseV3(), o) }
@@ -67,6 +70,7 @@ func start(ctx context.Context, r release, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.auth = o.Auth
 	if err := n.Start(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}

@@ -29,7 +29,7 @@ type process struct {
 // it: kill does.
 func launch(ctx context.Context, n *Node) (*process, error) {
 	files := map[string]string{
-		"application.properties": n.installed.properties(n.ports),
+		"application.properties": n.installed.properties(n.ports, n.auth),
 		"Launcher.java":          string(n.installed.launcher),
 	}
 	for name, text := range files {
@@ -169,6 +169,11 @@ func get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ask(req)
+}
+
+// ask returns the body of an answer that is 200.
+func ask(req *http.Request) ([]byte, error) {
 	req.Close = true // leaves no connection behind
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -176,7 +181,7 @@ func get(ctx context.Context, url string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", url, resp.Status)
+		return nil, fmt.Errorf("%s: %s", req.URL, resp.Status)
 	}
 	return io.ReadAll(resp.Body)
 }

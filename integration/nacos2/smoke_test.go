@@ -20,13 +20,14 @@ import (
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/integration/nacos"
 	"github.com/graylane/graylane/lane"
+	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	patience = 15 * time.Second
+	patience = 40 * time.Second
 	service  = "user"
 )
 
@@ -64,9 +65,9 @@ func TestProvidersRulesAndConsumersOnNacos2(t *testing.T) {
 
 // provide runs a provider until the returned function is called, or the test
 // ends.
-func provide(t *testing.T, addr, version string) (stop func()) {
+func provide(t *testing.T, addr, version string, opts ...graylane.Option) (stop func()) {
 	t.Helper()
-	client := open(t, addr, graylane.WithVersion(version), graylane.WithIP("127.0.0.1"))
+	client := open(t, addr, append(opts, graylane.WithVersion(version), graylane.WithIP("127.0.0.1"))...)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -80,9 +81,15 @@ func provide(t *testing.T, addr, version string) (stop func()) {
 	return stop
 }
 
+// problems shows what clients report.
+func problems(t *testing.T) resolver.Hooks {
+	t.Helper()
+	return resolver.Hooks{OnError: func(s registry.Service, err error) { t.Log(s, err) }}
+}
+
 func open(t *testing.T, addr string, opts ...graylane.Option) *graylane.Client {
 	t.Helper()
-	client, err := graylane.Open(t.Context(), append(opts, graylane.WithServers(addr))...)
+	client, err := graylane.Open(t.Context(), append(opts, graylane.WithServers(addr), graylane.WithHooks(problems(t)))...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	return client

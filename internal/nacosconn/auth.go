@@ -180,9 +180,11 @@ func (u *userPassword) failed(e Endpoint, err error) {
 }
 
 // A token's life is believed between these, in seconds: a server that says less
-// would be asked for a new one by every request.
+// would be asked for a new one by every request. A real one may say little: it gives
+// everybody who logs in as a user the same token until a tenth of its life is left
+// (CachedJwtTokenManager of Nacos 2.3 and 3.1).
 const (
-	minTokenTTL = 10
+	minTokenTTL = 1
 	maxTokenTTL = 24 * 60 * 60
 )
 
