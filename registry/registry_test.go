@@ -121,3 +121,12 @@ func TestLabelClusterIsTheInstancesOwn(t *testing.T) {
 	assert.False(t, ok)
 	assert.Equal(t, "v1", in.Version())
 }
+
+func TestAnInstanceThatDoesNotSayWhichSpeaksAllProtocols(t *testing.T) {
+	silent, spoken := registry.NewInstance("10.0.0.1:80"), registry.NewInstance("10.0.0.1:81")
+	spoken.Metadata = map[string]string{registry.KeyProtocol: "grpc"}
+	for protocol, want := range map[string]bool{"": true, "grpc": true, "http": false} {
+		assert.True(t, silent.Speaks(protocol), protocol)
+		assert.Equal(t, want, spoken.Speaks(protocol), protocol)
+	}
+}

@@ -135,6 +135,13 @@ func (in *Instance) Label(name string) (string, bool) {
 // Version returns the label "version", "" where there is none.
 func (in *Instance) Version() string { return in.Metadata[KeyVersion] }
 
+// Speaks reports whether the instance serves a protocol, "http" or "grpc": one that
+// does not say which serves both. Every instance serves "".
+func (in *Instance) Speaks(protocol string) bool {
+	p := in.Metadata[KeyProtocol]
+	return p == "" || protocol == "" || p == protocol
+}
+
 // Validate reports what would keep the instance from being registered.
 func (in *Instance) Validate() error {
 	addr, err := netip.ParseAddrPort(in.Addr)

@@ -182,15 +182,15 @@ func (l *lists) watch(ctx context.Context) {
 
 func (l *lists) report(err error) { l.view.resolver.options.hooks.err(l.view.key.service, err) }
 
-// speaking returns the instances that speak a protocol or do not say which.
+// speaking returns the instances that speak a protocol.
 func speaking(protocol string, in []registry.Instance) []registry.Instance {
 	if protocol == "" {
 		return in
 	}
 	out := make([]registry.Instance, 0, len(in))
-	for _, i := range in {
-		if p := i.Metadata[registry.KeyProtocol]; p == "" || p == protocol {
-			out = append(out, i)
+	for i := range in {
+		if in[i].Speaks(protocol) {
+			out = append(out, in[i])
 		}
 	}
 	return out

@@ -19,6 +19,7 @@ type explainer struct {
 	service, rulesFile, globalFile text
 	instancesFile, requestsFile    text
 	againstFile, defaultVersion    text
+	protocol                       text
 	json                           bool
 
 	rulesFrom, globalFrom, instancesFrom string // for people
@@ -37,6 +38,7 @@ func explainRequests(ctx context.Context, s streams, args []string) error {
 		"service": &e.service, "rules": &e.rulesFile, "global": &e.globalFile,
 		"instances": &e.instancesFile, "requests": &e.requestsFile,
 		"against": &e.againstFile, "default-version": &e.defaultVersion,
+		"protocol": &e.protocol,
 	} {
 		fs.Var(value, name, "")
 	}
@@ -63,6 +65,8 @@ func (e *explainer) check(rest []string) error {
 		return unusable("%q: explain takes flags alone, as --rules FILE"+see, rest[0])
 	case e.service == "":
 		return unusable("--service NAME is missing" + see)
+	case e.protocol != "" && e.protocol != "http" && e.protocol != "grpc":
+		return unusable("--protocol %s: it is http or grpc"+see, explain.Plain(string(e.protocol)))
 	case e.requestsFile == "":
 		return unusable("--requests FILE is missing" + see)
 	case e.instancesFile == "" && !e.flags.asked():
@@ -165,14 +169,25 @@ func (e *explainer) refused(name string, problems config.Problems, content []byt
 }
 
 func (e *explainer) loadInstances(live *nacos) (err error) {
+	var all *registry.Snapshot
 	if e.instancesFile != "" {
 		e.instancesFrom = string(e.instancesFile)
-		e.snapshot, err = readInstances(string(e.instancesFile), string(e.service))
+		all, err = readInstances(string(e.instancesFile), string(e.service))
+	} else {
+		e.instancesFrom = "Nacos"
+		all, err = live.instances(string(e.service))
+	}
+	if err != nil {
 		return err
 	}
-	e.instancesFrom = "Nacos"
-	e.snapshot, err = live.instances(string(e.service))
-	return err
+	var speaking []registry.Instance
+	for _, in := range all.All() {
+		if in.Speaks(string(e.protocol)) {
+			speaking = append(speaking, *in)
+		}
+	}
+	e.snapshot = registry.NewSnapshot(all.Service(), 0, speaking)
+	return nil
 }
 
 // requests calls fn with every request, in order.

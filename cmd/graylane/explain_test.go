@@ -166,6 +166,26 @@ func TestOutcomesOfAllKinds(t *testing.T) {
 {"id":"c","lane":"d"}`, "--global", global))
 }
 
+func TestExplainForOneProtocol(t *testing.T) {
+	args := scene(t)
+	require.NoError(t, os.WriteFile("instances.jsonl", []byte(`{"addr":"10.0.0.1:80","metadata":{"version":"v1","protocol":"http"}}
+{"addr":"10.0.0.1:81","metadata":{"version":"v1","protocol":"grpc"}}
+{"addr":"10.0.0.2:80","metadata":{"version":"v1"}}
+`), 0o600))
+	for protocol, want := range map[string]string{
+		"": `["10.0.0.1:80","10.0.0.1:81","10.0.0.2:80"]`, "http": `["10.0.0.1:80","10.0.0.2:80"]`, "grpc": `["10.0.0.1:81","10.0.0.2:80"]`,
+	} {
+		args := append(args, "--json")
+		if protocol != "" {
+			args = append(args, "--protocol", protocol)
+		}
+		r := graylane(t, `{"id":"a"}`, args...)
+		assert.Contains(t, r.out, `"candidates":`+want, protocol)
+	}
+	r := graylane(t, "", append(args, "--protocol", "tcp")...)
+	assert.Equal(t, result{exitUsage, "", "graylane explain: --protocol tcp: it is http or grpc; see graylane help explain\n"}, r)
+}
+
 func TestExplainSkipsBlankLinesAndTakesNullForAbsent(t *testing.T) {
 	args := append(scene(t), "--json")
 	require.NoError(t, os.WriteFile("instances.jsonl", []byte("\ufeff\n"+`{"addr":"10.0.0.1:80","weight":0.0004,"healthy":null,"enabled":null,"cluster":null,"metadata":{"version":"v1","zone":null}}`+

@@ -60,6 +60,8 @@ and what the caller sees. Without --rules it is explained as without a document.
                       also method, cookies, query, user, lane, caller, slot
   --against FILE      another version of the document: how many requests go from
                       where to where when it takes the place of --rules
+  --protocol P        the consumer's, http or grpc, if the service has instances
+                      of both; without it all are counted
   --default-version V the consumer's own default, where there is no document
   --json              one answer a line; with --against one move a line, also of
                       those who stay: from, to, count, requests
