@@ -16,9 +16,15 @@ var namePart = regexp.MustCompile(`\A[A-Za-z0-9._:-]{0,255}\z`)
 // FuzzService: what is valid is what Nacos takes, and is read back from its text.
 func FuzzService(f *testing.F) {
 	for _, s := range []registry.Service{
-		{Name: "order"}, {Namespace: "dev", Group: "G", Name: "a.b:c_d-1"}, {}, {Name: "a/b"}, {Name: "a@@b"},
+		{Name: "order"},
+		{Namespace: "dev", Group: "G", Name: "a.b:c_d-1"},
+		{},
+		{Name: "a/b"},
+		{Name: "a@@b"},
 		{Name: "a", Group: "g\n"},
-		{Name: "ä"}, {Name: "\xff"}, {Name: strings.Repeat("a", 256)},
+		{Name: "ä"},
+		{Name: "\xff"},
+		{Name: strings.Repeat("a", 256)},
 	} {
 		f.Add(s.Namespace, s.Group, s.Name)
 	}
