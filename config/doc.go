@@ -3,7 +3,7 @@
 // It reads the documents of the rule language `gray: v1` into types, reports
 // every problem with its place, compiles conditions, and says in which slot of
 // a split a key lies. A [Source] brings documents, a [Publisher] writes them;
-// config/nacos and config/file implement them.
+// config/nacos, config/file and config/memory implement them.
 //
 // docs/rule-language.md is the language's specification.
 //

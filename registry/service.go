@@ -24,7 +24,7 @@ const (
 	KeyZone     = "zone"
 	KeyLane     = "lane"
 	KeyProtocol = "protocol" // "http" or "grpc"; absent: both
-	KeyBoot     = "boot"     // random per process: betrays a restart on the same port
+	KeyBoot     = "boot"     // random per client: betrays a restart on the same port
 )
 
 // MaxMetadata is the most characters that all keys and values of an instance's

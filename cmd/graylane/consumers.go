@@ -59,11 +59,23 @@ func (c *consumer) host() string {
 	return explain.Plain(c.Host)
 }
 
+// boot is what tells processes of one host and PID apart, as containers are, and one
+// from that before its restart.
+func (c *consumer) boot() string {
+	if c.Boot == "" {
+		return "-"
+	}
+	return explain.Plain(c.Boot)
+}
+
 // name names a consumer in a sentence.
 func (c *consumer) name() string {
 	name := c.ip
 	if c.Host != "" {
 		name = fmt.Sprintf("%s pid %d, %s", c.host(), c.PID, name)
+	}
+	if c.Boot != "" {
+		name += ", boot " + c.boot()
 	}
 	if self := c.self(); self != "-" {
 		name = self + " on " + name

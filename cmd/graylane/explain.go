@@ -27,6 +27,7 @@ type explainer struct {
 	before, after *directors // with the rules, and with those of --against
 	global        *config.Global
 	snapshot      *registry.Snapshot
+	instances     int // of whatever protocol
 }
 
 func explainRequests(ctx context.Context, s streams, args []string) error {
@@ -186,6 +187,7 @@ func (e *explainer) loadInstances(live *nacos) (err error) {
 			speaking = append(speaking, *in)
 		}
 	}
+	e.instances = all.Len()
 	e.snapshot = registry.NewSnapshot(all.Service(), 0, speaking)
 	return nil
 }

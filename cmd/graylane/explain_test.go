@@ -182,6 +182,7 @@ func TestExplainForOneProtocol(t *testing.T) {
 		r := graylane(t, `{"id":"a"}`, args...)
 		assert.Contains(t, r.out, `"candidates":`+want, protocol)
 	}
+	assert.Contains(t, graylane(t, "", append(args, "--protocol", "grpc")...).out, "service  order, 2 over grpc, of 3 instances of instances.jsonl\n")
 	r := graylane(t, "", append(args, "--protocol", "tcp")...)
 	assert.Equal(t, result{exitUsage, "", "graylane explain: --protocol tcp: it is http or grpc; see graylane help explain\n"}, r)
 }

@@ -40,9 +40,13 @@ func consumes(t *testing.T, srv *nacostest.Server, opts ...root.Option) {
 	require.NoError(t, err)
 }
 
-// says announces by hand, as an older build or a process that hangs would.
-func says(srv *nacostest.Server, port int, metadata map[string]string) {
-	srv.Register(consumersOf("order"), nacostest.NewInstance("10.0.0.9", port, metadata))
+// says announces by hand, as an older build or a process that hangs would. All are of one
+// IP address, as containers of one machine may be; by hand, a port has one instance.
+func says(srv *nacostest.Server, boot string, metadata map[string]string) nacostest.Instance {
+	in := nacostest.NewInstance("10.0.0.9", int(boot[0]), metadata)
+	in.Cluster, in.Metadata["boot"] = boot, boot
+	srv.Register(consumersOf("order"), in)
+	return in
 }
 
 // until runs a command until it is as wanted: announcements take a moment.
@@ -67,15 +71,15 @@ func TestStatusNamesWhoDoesNotFollow(t *testing.T) {
 	md5 := srv.Publish(config.DefaultGroup, "gray.order.yaml", good)
 	r = until(t, func(r result) bool { return r.code == exitOK }, args...)
 	assert.Contains(t, r.out, "gray.order.yaml  "+announce.Short(md5)+"\n")
-	assert.Regexp(t, `(?m)^applied  `+announce.Short(md5)+`  [0-9.]+(ms|µs)  +web v3  +\S+  +\d+  +127\.0\.0\.1$`, r.out)
+	assert.Regexp(t, `(?m)^applied  `+announce.Short(md5)+`  [0-9.]+(ms|µs)  +web v3  +\S+  +\d+  +127\.0\.0\.1  +[A-Z0-9]{8}$`, r.out)
 	assert.Contains(t, r.out, "1 of 1 consumer follow")
 
-	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "svc": "web", "host": "h", "pid": "7"})
-	says(srv, 2, map[string]string{"md5": "0123456789ab", "bad": announce.Short(md5) + " bad-name", "host": "a\x1b[2J\u202e b"})
+	says(srv, "AAAA", map[string]string{"md5": "0123456789ab", "lang": "v1", "svc": "web", "host": "h", "pid": "7"})
+	says(srv, "BBBB", map[string]string{"md5": "0123456789ab", "bad": announce.Short(md5) + " bad-name", "host": "a\x1b[2J\u202e b"})
 	r = until(t, func(r result) bool { return strings.Contains(r.out, "of 3 consumers") }, args...)
 	assert.Equal(t, exitFailed, r.code)
 	assert.Contains(t, r.out, "1 of 3 consumers follow\n")
-	assert.Contains(t, r.out, "not: web on h pid 7, 10.0.0.9: has 0123456789ab of gray.order.yaml\n")
+	assert.Contains(t, r.out, "not: web on h pid 7, 10.0.0.9, boot AAAA: has 0123456789ab of gray.order.yaml\n")
 	assert.Contains(t, r.out, ": refuses gray.order.yaml: bad-name; has 0123456789ab\n")
 	assert.NotContains(t, r.out, "\x1b")
 	assert.NotContains(t, r.out, "\u202e")
@@ -96,18 +100,27 @@ func TestStatusNamesWhoDoesNotFollow(t *testing.T) {
 	}
 	assert.Equal(t, map[standing]int{applied: 1, refused: 1, behind: 1}, states)
 
-	// What is wrong with the document is said once, whoever refuses it.
+	assert.True(t, strings.HasSuffix(r.out, "\n\ngray.order.yaml: this graylane finds nothing wrong with it; is that of the consumer older?\n"), r.out)
+
+	// What is wrong with a document is said once, whoever refuses it.
 	odd := srv.Publish(config.DefaultGroup, "gray.order.yaml", good+"defualt: v1\n")
-	r = until(t, func(r result) bool { return strings.Contains(r.out, "refused") }, args...)
-	assert.Contains(t, r.out, "refuses gray.order.yaml: unknown-field; has "+announce.Short(md5)+"\n")
-	assert.Regexp(t, `gray.order.yaml:\d+:1: unknown-field: there is no field "defualt", did you mean "default"\?\n  defualt: v1\n  \^\n$`, r.out)
-	assert.Contains(t, r.out, announce.Short(odd))
+	says(srv, "CCCC", map[string]string{"bad": announce.Short(odd) + " unknown-field"})
+	r = until(t, func(r result) bool { return strings.Count(r.out, "refuses gray.order.yaml: unknown-field") == 2 }, args...)
+	assert.Contains(t, r.out, "has "+announce.Short(md5)+"\n")
+	assert.Equal(t, 1, strings.Count(r.out, "there is no field"))
+	assert.Regexp(t, `\n\ngray.order.yaml:\d+:1: unknown-field: there is no field "defualt", did you mean "default"\?\n  defualt: v1\n  \^\n$`, r.out)
+	bad := srv.Publish(config.DefaultGroup, config.GlobalDocID, "gray: v1\n"+strings.Repeat("odd: 1\n", mostProblems+3))
+	r = until(t, func(r result) bool { return strings.Contains(r.out, "refuses gray._global.yaml") }, args...)
+	assert.Contains(t, r.out, announce.Short(bad))
+	assert.Equal(t, mostProblems, strings.Count(r.out, "  odd: 1\n"))
+	assert.Contains(t, r.out, "gray._global.yaml: 3 more; see graylane lint --nacos\n")
+	srv.Remove(config.DefaultGroup, config.GlobalDocID)
 	srv.Publish(config.DefaultGroup, "gray.order.yaml", good)
-	until(t, func(r result) bool { return strings.Contains(r.out, "1 of 3 consumers follow") }, args...)
+	until(t, func(r result) bool { return strings.Contains(r.out, "1 of 4 consumers follow") }, args...)
 
 	// The global document counts too, and so does a document that is gone.
 	global := srv.Publish(config.DefaultGroup, config.GlobalDocID, "gray: v1\n")
-	r = until(t, func(r result) bool { return strings.Contains(r.out, "1 of 3 consumers follow") }, args...)
+	r = until(t, func(r result) bool { return strings.Contains(r.out, "1 of 4 consumers follow") }, args...)
 	assert.Contains(t, r.out, "gray._global.yaml  "+announce.Short(global))
 	assert.Contains(t, r.out, "; has none of gray._global.yaml")
 	srv.Remove(config.DefaultGroup, "gray.order.yaml")
@@ -145,7 +158,7 @@ func TestPublishWaitsForTheFleet(t *testing.T) {
 	assert.Equal(t, exitOK, r.code)
 	assert.Contains(t, r.out, "is live already\nrevision "+announce.Short(md5)+" applied by 3 of 3 consumers\n")
 
-	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "hung"})
+	says(srv, "AAAA", map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "hung"})
 	next := file(t, "gray.order.yaml", good+"# next\n")
 	until(t, func(r result) bool { return r.code == exitFailed }, "status", "order", "--timeout", "30s", "--nacos", srv.Addr())
 	r = graylane(t, "", "publish", "--timeout", "30s", "--nacos", srv.Addr(), next, "--yes", "--wait", "6s", "--json")
@@ -180,16 +193,16 @@ func TestPublishRefusesWhatCannotBeFollowed(t *testing.T) {
 	r = publish(name)
 	assert.Equal(t, result{exitUsage, "", "graylane publish: stdin is no terminal to ask at: add --yes, or --dry-run to see what would change\n"}, r)
 
-	says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v0", "svc": "old"})
+	says(srv, "AAAA", map[string]string{"md5": "0123456789ab", "lang": "v0", "svc": "old"})
 	r = publish(name, "--yes")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Contains(t, r.out, "old on 10.0.0.9 speaks v0 of the rule language, and not v1\n")
+	assert.Contains(t, r.out, "old on 10.0.0.9, boot AAAA speaks v0 of the rule language, and not v1\n")
 	assert.Contains(t, r.err, "1 consumer cannot follow it; add --anyway")
 	now, _ := srv.Config(config.DefaultGroup, "gray.order.yaml")
 	assert.Equal(t, before, now)
 	r = publish(name, "--yes", "--anyway")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Contains(t, r.out, "applied by 0 of 1 consumer\nnot: old on 10.0.0.9: has 0123456789ab of gray.order.yaml\n")
+	assert.Contains(t, r.out, "applied by 0 of 1 consumer\nnot: old on 10.0.0.9, boot AAAA: has 0123456789ab of gray.order.yaml\n")
 
 	for _, name := range []string{"gray.order.yml", "order.yaml"} {
 		r = publish(file(t, name, good), "--yes")
@@ -242,7 +255,7 @@ func TestPublishThatSomebodyOvertook(t *testing.T) {
 				}
 				return nacostest.Pass()
 			})
-			says(srv, 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "hung"}) // keeps us waiting
+			says(srv, "AAAA", map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "hung"}) // keeps us waiting
 			r := graylane(t, "", "publish", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
 			assert.Equal(t, exitFailed, r.code, r.out)
 			assert.Contains(t, r.out, "\n+{gray: v1, default: v2}\n")
@@ -284,18 +297,21 @@ func TestPublishThatNacosRefuses(t *testing.T) {
 func TestConsumersThatGoAreNamed(t *testing.T) {
 	srv := live(t)
 	consumes(t, srv)
-	gone := nacostest.NewInstance("10.0.0.9", 1, map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "gone"})
-	srv.Register(consumersOf("order"), gone)
+	// One container comes in place of another: same host, PID and address.
+	gone := says(srv, "AAAA", map[string]string{"md5": "0123456789ab", "lang": "v1", "host": "box", "pid": "1"})
 	srv.Intercept(func(r nacostest.Request) nacostest.Action {
 		if r.Type == "ConfigPublishRequest" {
-			time.AfterFunc(100*time.Millisecond, func() { srv.Deregister(consumersOf("order"), gone) })
+			time.AfterFunc(100*time.Millisecond, func() {
+				srv.Deregister(consumersOf("order"), gone)
+				says(srv, "BBBB", map[string]string{"md5": announce.Short(config.NewDoc([]byte(good)).MD5), "lang": "v1", "host": "box", "pid": "1"})
+			})
 		}
 		return nacostest.Pass()
 	})
 	r := graylane(t, "", "publish", "--wait", "2s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
 	assert.Equal(t, exitFailed, r.code, "it may have died of the document")
-	assert.Contains(t, r.out, "applied by 1 of 1 consumer\n")
-	assert.Contains(t, r.out, "gone meanwhile: gone pid 0, 10.0.0.9\n")
+	assert.Contains(t, r.out, "applied by 2 of 2 consumers\n")
+	assert.Contains(t, r.out, "gone meanwhile: box pid 1, 10.0.0.9, boot AAAA\n")
 }
 
 func TestWhoHasGoneHasNotFollowed(t *testing.T) {

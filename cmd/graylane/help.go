@@ -29,9 +29,10 @@ use.
 const lintText = `graylane lint [--json] [--instances FILE] FILE...
 graylane lint --nacos ADDR [--json] DOCUMENT...
 
-Prints every problem as FILE:LINE:COL: CODE: message, with the line below. The
-file's name says what it is: gray.SERVICE.yaml, gray._global.yaml,
-switches.SERVICE.yaml, switches._global.yaml. Warnings alone end with 0.
+Prints every problem as FILE:LINE:COL: CODE: message, with the line below; of a
+warning as FILE:LINE:COL: CODE: warning: message. The file's name says what it
+is: gray.SERVICE.yaml, gray._global.yaml, switches.SERVICE.yaml,
+switches._global.yaml. Warnings alone end with 0.
 
   --json              one object a line:
                       file, line, col, code, severity, message
@@ -46,6 +47,7 @@ switches.SERVICE.yaml, switches._global.yaml. Warnings alone end with 0.
 
 const explainText = `graylane explain --service NAME --instances FILE --requests FILE
                  [--rules FILE] [--global FILE] [--against FILE] [--json]
+                 [--protocol P] [--default-version V]
 graylane explain --nacos ADDR --service NAME --requests FILE [--against FILE]
 
 Says for each request which rules it was held against, who the candidates are,
@@ -60,8 +62,8 @@ and what the caller sees. Without --rules it is explained as without a document.
                       also method, cookies, query, user, lane, caller, slot
   --against FILE      another version of the document: how many requests go from
                       where to where when it takes the place of --rules
-  --protocol P        the consumer's, http or grpc, if the service has instances
-                      of both; without it all are counted
+  --protocol P        the consumer's, http or grpc: instances of the other are
+                      no candidates; without it all instances are
   --default-version V the consumer's own default, where there is no document
   --json              one answer a line; with --against one move a line, also of
                       those who stay: from, to, count, requests
@@ -81,8 +83,9 @@ const statusText = `graylane status [--json] SERVICE
 Says which revision of the service's document each consumer has applied, as the
 consumers announce it themselves, and names those who do not follow what is
 live, or the global document, with the reason: behind, refused, or kept, as
-there is no document any more. TOOK is from the push to being applied, by the
-consumer's clock. Not all follow: exit code 1.
+there is no document any more. What is wrong with a refused document stands
+below. TOOK is from the push to being applied, by the consumer's clock; BOOT
+differs between processes. Not all follow: exit code 1.
 
 Consumers that were opened with WithoutAnnouncements are not listed; one that
 hangs is, until Nacos has noticed.

@@ -214,11 +214,10 @@ func (l *linter) print(p config.Problem, content []byte) error {
 
 // printProblem prints a problem for a person, with the line that it is about.
 func printProblem(out io.Writer, p config.Problem, content []byte) error {
-	text := p.String()
 	if p.Severity == config.Warning {
-		text += " (a warning)"
+		p.Message = "warning: " + p.Message
 	}
-	text += "\n"
+	text := p.String() + "\n"
 	if excerpt := p.Excerpt(content); excerpt != "" {
 		text += excerpt + "\n"
 	}

@@ -25,7 +25,7 @@ func TestLintShowsEveryProblemWithItsLine(t *testing.T) {
 	require.NoError(t, os.WriteFile("gray.order.yaml", []byte(lintDocument), 0o600))
 	r := graylane(t, "", "lint", "./gray.order.yaml")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Equal(t, `./gray.order.yaml:5:4: unreachable: rule "all" before this one takes everything (a warning)
+	assert.Equal(t, `./gray.order.yaml:5:4: unreachable: warning: rule "all" before this one takes everything
   - {name: testers, when: {header.x-tester: y
      ^
 ./gray.order.yaml:5:43: needs-quotes: "yes" is a string only in quotes
@@ -84,7 +84,7 @@ func TestLintKnowsInstances(t *testing.T) {
 `)
 	r := graylane(t, "", "lint", "--instances", instances, doc, global)
 	assert.Equal(t, exitOK, r.code)
-	assert.Contains(t, r.out, doc+`:7:3: no-instance: no instance is of the target "gone" (a warning)`+"\n")
+	assert.Contains(t, r.out, doc+`:7:3: no-instance: warning: no instance is of the target "gone"`+"\n")
 	assert.Equal(t, 1, strings.Count(r.out, "no-instance"), "%s", r.out)
 	assert.NotContains(t, graylane(t, "", "lint", doc).out, "no-instance")
 

@@ -36,7 +36,7 @@ rules:
 
 func TestLintOfWhatIsLive(t *testing.T) {
 	srv := live(t)
-	const want = `gray.order.yaml:6:3: no-instance: no instance is of the target "gone" (a warning)
+	const want = `gray.order.yaml:6:3: no-instance: warning: no instance is of the target "gone"
     gone: {version: v3}
     ^
 `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -111,11 +112,11 @@ func (f *fleet) table(out io.Writer) error {
 	if len(f.consumers) > 0 {
 		text.WriteString("\n")
 		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "STATE\tREVISION\tTOOK\tCONSUMER\tHOST\tPID\tIP")
+		fmt.Fprintln(w, "STATE\tREVISION\tTOOK\tCONSUMER\tHOST\tPID\tIP\tBOOT")
 		for i := range f.consumers {
 			c := &f.consumers[i]
 			state, _ := f.standing(c)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", state, revision(c.Rules.MD5), latency(c.Took), c.self(), c.host(), c.PID, c.ip)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", state, revision(c.Rules.MD5), latency(c.Took), c.self(), c.host(), c.PID, c.ip, c.boot())
 		}
 		_ = w.Flush() // to memory
 	}
@@ -134,8 +135,8 @@ func (f *fleet) table(out io.Writer) error {
 	return f.problems(out)
 }
 
-// problems prints what is wrong with a document that a consumer refuses, who announces
-// no more than the code of one problem.
+// problems prints what is wrong with each refused document: consumers announce only the
+// code of the first problem.
 func (f *fleet) problems(out io.Writer) error {
 	var rules, global bool // refused
 	for i := range f.consumers {
@@ -154,12 +155,30 @@ func (f *fleet) problems(out io.Writer) error {
 	return nil
 }
 
+// mostProblems is how many problems of a document status prints; lint prints all.
+const mostProblems = 10
+
+// printProblems prints the first errors of a document.
 func printProblems(out io.Writer, name string, content []byte) error {
 	problems, err := config.Lint(name, content, nil)
-	for _, p := range problems {
-		if err == nil && p.Severity == config.Error {
-			err = printProblem(out, p, content)
+	if err != nil {
+		return err
+	}
+	problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return p.Severity != config.Error })
+	if len(problems) == 0 {
+		_, err = fmt.Fprintf(out, "\n%s: this graylane finds nothing wrong with it; is that of the consumer older?\n", name)
+		return err
+	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	for _, p := range problems[:min(len(problems), mostProblems)] {
+		if err := printProblem(out, p, content); err != nil {
+			return err
 		}
+	}
+	if more := len(problems) - mostProblems; more > 0 {
+		_, err = fmt.Fprintf(out, "%s: %d more; see graylane lint --nacos\n", name, more)
 	}
 	return err
 }

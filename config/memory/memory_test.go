@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,55 +12,76 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/graylane/graylane/config"
-	"github.com/graylane/graylane/config/memory"
+	configmemory "github.com/graylane/graylane/config/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestWatchersSeeEveryChange(t *testing.T) {
+// watch watches a document until the test ends. What it has seen may be looked at after
+// synctest.Wait.
+func watch(t *testing.T, s *configmemory.Source, dataID string) (seen *[]config.Doc) {
+	t.Helper()
+	seen = new([]config.Doc)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(t.Context()))
+	ended, enough := make(chan error), errors.New("enough")
+	go func() {
+		ended <- s.Watch(ctx, dataID, func(d config.Doc) { *seen = append(*seen, d) })
+	}()
+	t.Cleanup(func() {
+		cancel(enough)
+		require.ErrorIs(t, <-ended, enough)
+	})
+	synctest.Wait()
+	return seen
+}
+
+func TestWatchersSeeChangesOfTheirDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := memory.New(map[string]string{"a": "one"})
-		ctx, cancel := context.WithCancel(t.Context())
-		var seen []config.Doc
-		ended := make(chan error)
-		go func() {
-			ended <- source.Watch(ctx, "a", func(d config.Doc) { seen = append(seen, d) })
-		}()
-		synctest.Wait()
+		source := configmemory.New(map[string]string{"a": "zero"})
+		source.Set("a", "one")
+		first, second, other := watch(t, source, "a"), watch(t, source, "a"), watch(t, source, "c")
 		source.Set("b", "of nobody")
 		synctest.Wait()
-		second := time.Now()
+		time.Sleep(time.Second) //nolint:forbidigo // fake time
+		changed := time.Now()
 		md5 := source.Set("a", "two")
 		synctest.Wait()
 		source.Set("a", "two")
 		synctest.Wait()
 		source.Set("a", "")
 		synctest.Wait()
-		cancel()
-		require.ErrorIs(t, <-ended, context.Canceled)
-		require.Len(t, seen, 3)
-		assert.Equal(t, config.NewDoc([]byte("one")), seen[0], "the first was there, and has not changed")
-		assert.Equal(t, "two", string(seen[1].Content))
-		assert.Equal(t, md5, seen[1].MD5)
-		assert.Equal(t, second, seen[1].At)
-		assert.Equal(t, config.Absent, seen[2].State)
+		require.Len(t, *first, 3)
+		assert.Equal(t, config.NewDoc([]byte("one")), (*first)[0], "it was there, and has not changed")
+		two := config.NewDoc([]byte("two"))
+		two.At = changed
+		assert.Equal(t, two, (*first)[1])
+		assert.Equal(t, two.MD5, md5)
+		assert.Equal(t, config.Absent, (*first)[2].State)
+		assert.Equal(t, *first, *second)
+		assert.Equal(t, []config.Doc{{}}, *other, "that there is none is a state")
+		now, ok := source.Synced("a")
+		assert.True(t, ok)
+		assert.Equal(t, time.Now(), now)
 	})
 }
 
-func TestADocumentThatNobodySetIsAbsent(t *testing.T) {
+func TestPublishComparesAndCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		told := 0
-		ended := make(chan error)
-		go func() {
-			ended <- memory.New(nil).Watch(ctx, "a", func(d config.Doc) {
-				told++
-				assert.Equal(t, config.Doc{}, d)
-			})
-		}()
+		source := configmemory.New(nil)
+		seen := watch(t, source, "a")
+		content := []byte("one")
+		require.NoError(t, source.Publish(t.Context(), "a", content, ""))
+		content[0] = 'O'
 		synctest.Wait()
+		one := (*seen)[1]
+		assert.Equal(t, "one", string(one.Content))
+		require.NoError(t, source.Publish(t.Context(), "a", []byte("two"), one.MD5))
+		require.ErrorIs(t, source.Publish(t.Context(), "a", []byte("three"), one.MD5), config.ErrConflict)
+		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.ErrorIs(t, <-ended, context.Canceled)
-		assert.Equal(t, 1, told)
+		require.ErrorIs(t, source.Publish(ctx, "a", []byte("four"), ""), context.Canceled)
+		synctest.Wait()
+		require.Len(t, *seen, 3)
+		assert.Equal(t, "two", string((*seen)[2].Content))
 	})
 }

@@ -231,7 +231,7 @@ func (f *testFleet) stopped(t *testing.T) {
 		r = f.graylane(t, "status", f.service)
 		return r.code == 1 && strings.Contains(r.out, fmt.Sprintf("%d of %d consumers follow\nnot: web v1 on ", members-1, members))
 	}, patience, 100*time.Millisecond)
-	assert.Contains(t, r.out, " pid "+strconv.Itoa(hung.Pid)+", 127.0.0.1:")
+	assert.Contains(t, r.out, " pid "+strconv.Itoa(hung.Pid)+", 127.0.0.1, boot ")
 	figure(t, "one of %d stopped: publish says %d applied, status: %s", members, s.Applied, lineWith(r.out, "not: "))
 	require.NoError(t, hung.Signal(syscall.SIGCONT))
 	f.settled(t, patience)
@@ -240,22 +240,23 @@ func (f *testFleet) stopped(t *testing.T) {
 // old: nothing is published that somebody cannot follow, and it is named who.
 func (f *testFleet) old(t *testing.T) {
 	t.Helper()
-	in := registry.NewInstance("10.0.0.9:4000")
-	in.Weight = 0
-	in.Metadata = map[string]string{"md5": "0123456789ab", "lang": "v0", "svc": "legacy", "host": "old-1", "pid": "9"}
+	in := registry.NewInstance("10.0.0.9:9")
+	in.Weight, in.Cluster = 0, "OLDBOOT1"
+	in.ID = registry.InstanceID(in.Addr, in.Cluster)
+	in.Metadata = map[string]string{"md5": "0123456789ab", "lang": "v0", "svc": "legacy", "host": "old-1", "pid": "9", "boot": "OLDBOOT1"}
 	service := registry.Service{Group: announce.Group, Name: f.service}
 	reg := register(t, instances(t, f.cluster.Addrs(), ""), service, in)
 	for _, node := range f.cluster.Nodes { // the command asks one of them
 		require.Eventually(t, func() bool {
 			r := f.graylane(t, "status", f.service, "--nacos", node.Addr())
-			return strings.Contains(r.out, "not: legacy on old-1 pid 9, 10.0.0.9:4000: has 0123456789ab")
+			return strings.Contains(r.out, "not: legacy on old-1 pid 9, 10.0.0.9, boot OLDBOOT1: has 0123456789ab")
 		}, patience, 100*time.Millisecond)
 	}
 	before := f.graylane(t, "get", f.service)
 	s, r := f.publish(t)
 	assert.Equal(t, 1, r.code)
 	assert.Empty(t, s.Revision)
-	assert.Contains(t, r.err, "legacy on old-1 pid 9, 10.0.0.9:4000 speaks v0 of the rule language, and not v1\n")
+	assert.Contains(t, r.err, "legacy on old-1 pid 9, 10.0.0.9, boot OLDBOOT1 speaks v0 of the rule language, and not v1\n")
 	assert.Equal(t, before, f.graylane(t, "get", f.service), "nothing was published")
 	figure(t, "one with an old language: publish says: %s", lineWith(r.err, "legacy"))
 	s, r = f.publish(t, "--anyway", "--wait", "6s")

@@ -30,6 +30,9 @@ type Cluster struct {
 // and knows who leads. Options.Port and ConsolePort are the first node's; see
 // Start for the rest.
 func StartCluster(ctx context.Context, o Options) (*Cluster, error) {
+	if o.Auth {
+		return nil, errors.New("nacos: Auth is for single nodes")
+	}
 	inst, err := prepare(ctx, releaseV3(), &o)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ type Options struct {
 	// Cache is the folder that keeps the jars from run to run. Empty:
 	// .cache/nacos in this repository.
 	Cache string
-	// Auth has the node ask everybody for a login; AddUser makes one.
+	// Auth has a single node ask everybody for a login; AddUser makes one.
 	Auth bool
 	// Logf is told what takes long. Nil: nobody is.
 	Logf func(format string, args ...any)

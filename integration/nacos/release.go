@@ -50,7 +50,7 @@ func releaseV2() release {
 }
 
 // common is what any server is told. Identity and key must be there even where nobody
-// is asked for them, and protect nothing. On a busy machine the first connection to the
+// is asked for them; they are no secret. On a busy machine the first connection to the
 // node's own database takes longer than the default of 3 s (ms).
 func common() string {
 	return fmt.Sprintf(`server.address=127.0.0.1

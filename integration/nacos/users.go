@@ -13,14 +13,14 @@ import (
 // that a test sees what comes after.
 const TokenTTL = 10 * time.Second
 
-// identity is what the nodes of a cluster tell each other apart from others by. Who
-// has it needs no login.
+// identity is the header by which the nodes of a cluster recognise each other. A request
+// that carries it needs no login.
 const identity = "graylane"
 
 // userAPI is where a release makes users.
 type userAPI struct {
-	path       string // of which the resources are below
-	plural     string // what they end with
+	path       string // what the names of the resources are appended to
+	plural     string // suffix of their names: Nacos 2 has users, Nacos 3 user
 	everything string // in the namespace public
 }
 

@@ -1,3 +1,3 @@
-// Package nacos2 shows that the main job also runs on the generation of Nacos
-// before, registration, subscription and rules; and on both where they ask for a login.
+// Package nacos2 shows that the main job also runs on the previous generation of
+// Nacos: registration, subscription and rules. It also logs in, on both generations.
 package nacos2

@@ -56,7 +56,7 @@ func logIn(t *testing.T, node *nacos.Node) {
 
 	// Everything goes on when the tokens have ended, and the next ones too.
 	for _, text := range []string{"gray: v1\ndefault: v2\n", first} {
-		<-time.After(nacos.TokenTTL)
+		<-time.After(nacos.TokenTTL) // of the server's clock, which a test cannot turn
 		stop := provide(t, addr, "v2", login)
 		await(t, view, "one more provider", func(s *resolver.State) bool { return s.Snapshot.Len() == 2 })
 		require.NoError(t, publisher.Publish(within(t), id, []byte(text), is.Revision()))

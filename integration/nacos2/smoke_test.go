@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	patience = 40 * time.Second
+	patience = 40 * time.Second // Nacos looks for new users every 15 s
 	service  = "user"
 )
 

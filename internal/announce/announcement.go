@@ -70,7 +70,7 @@ type Announcement struct {
 type Process struct {
 	Service, Version string // its own, as a provider; "" if it has none
 	Host             string
-	Boot             string // random per process
+	Boot             string // random per client, and required
 	PID              int
 }
 

@@ -238,21 +238,14 @@ func (a *Announcer) first(ctx context.Context, name string, metadata map[string]
 	a.services[name] = &announced{registration, metadata, time.Now()}
 }
 
-// cluster returns a name that no other process has, which tells announcements apart:
-// processes share an address, and machines behind one do.
-func cluster(boot string) string {
-	if boot == "" {
-		return registry.DefaultCluster
-	}
-	return boot[:min(len(boot), maxBoot)]
-}
-
 // instance is an announcement as the registry has it. Nobody sends requests to an
-// instance of weight 0.
+// instance of weight 0. Its cluster is what no other client has: clients share an IP
+// address, on one machine and on several.
 func (a *Announcer) instance(metadata map[string]string) registry.Instance {
 	in := registry.NewInstance(discard)
 	in.Weight, in.Metadata = 0, maps.Clone(metadata)
-	in.Cluster = cluster(a.options.Process.Boot)
+	boot := a.options.Process.Boot
+	in.Cluster = boot[:min(len(boot), maxBoot)]
 	in.ID = registry.InstanceID(in.Addr, in.Cluster)
 	return in
 }

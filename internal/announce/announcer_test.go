@@ -164,11 +164,10 @@ func TestFailuresAreToldOnceForEachReason(t *testing.T) {
 	})
 }
 
-func TestProcessesBehindOneAddressHaveIDsOfTheirOwn(t *testing.T) {
+func TestClientsAtOneAddressHaveIDsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	a := New(Options{Process: Process{Boot: "7Q2SWUXYOXT2ABCD"}})
 	b := New(Options{Process: Process{Boot: "8Q2SWUXYOXT2ABCD"}})
 	assert.Equal(t, "7Q2SWUXY", a.instance(nil).Cluster)
 	assert.NotEqual(t, a.instance(nil).ID, b.instance(nil).ID)
-	assert.Equal(t, registry.DefaultCluster, New(Options{}).instance(nil).Cluster)
 }

@@ -179,13 +179,11 @@ func (u *userPassword) failed(e Endpoint, err error) {
 	u.refusal = refusal{e.Addr, err, time.Now()}
 }
 
-// A token's life is believed between these, in seconds: a server that says less
-// would be asked for a new one by every request. A real one may say little: it gives
-// everybody who logs in as a user the same token until a tenth of its life is left
-// (CachedJwtTokenManager of Nacos 2.3 and 3.1).
+// How long a token is valid, in seconds, where a server does not say it, and the most
+// that is believed.
 const (
-	minTokenTTL = 1
-	maxTokenTTL = 24 * 60 * 60
+	unknownTokenTTL = 10 // not 0: every request would bring a login
+	maxTokenTTL     = 24 * 60 * 60
 )
 
 // loginAnswer is what a server says to a login.
@@ -210,7 +208,10 @@ func (a *loginAnswer) token() (headers map[string]string, ttl time.Duration, err
 	if err := json.Unmarshal(a.body, &token); err != nil || token.AccessToken == "" {
 		return nil, 0, errors.New("failed: the answer holds no token")
 	}
-	seconds := min(max(token.TTL, minTokenTTL), maxTokenTTL)
+	seconds := min(token.TTL, maxTokenTTL)
+	if seconds <= 0 {
+		seconds = unknownTokenTTL
+	}
 	return map[string]string{"accessToken": token.AccessToken}, time.Duration(seconds) * time.Second, nil
 }
 

@@ -140,6 +140,21 @@ func TestTokenIsReplacedWhenItIsDue(t *testing.T) {
 	assert.EqualValues(t, 3, logins.Load())
 }
 
+func TestATokenIsReplacedAfterFourFifthsOfItsLife(t *testing.T) {
+	for said, want := range map[string]time.Duration{
+		`,"tokenTtl":1`: 800 * time.Millisecond, `,"tokenTtl":2`: 1600 * time.Millisecond, `,"tokenTtl":18000`: 4 * time.Hour,
+		"": 8 * time.Second, `,"tokenTtl":0`: 8 * time.Second, `,"tokenTtl":-1`: 8 * time.Second,
+		`,"tokenTtl":9223372036854775807`: 19*time.Hour + 12*time.Minute,
+	} {
+		e, _ := loginServer(t, "/nacos/v1/auth/users/login", `{"accessToken":"odd"`+said+`}`)
+		c := UserPassword("u", "p&ü").(*userPassword) //nolint:forcetypeassert // it is one
+		before := time.Now()
+		_, err := c.Headers(t.Context(), e)
+		require.NoError(t, err)
+		assert.WithinRange(t, c.renew, before.Add(want), time.Now().Add(want), said)
+	}
+}
+
 func TestAServerCannotMakeEveryRequestLogIn(t *testing.T) {
 	for _, ttl := range []string{"0", "-1", "9223372036854775807"} {
 		e, logins := loginServer(t, "/nacos/v1/auth/users/login", `{"accessToken":"odd","tokenTtl":`+ttl+`}`)
