@@ -77,7 +77,7 @@ func TestAddedInstancesGetTheirShareAtOnce(t *testing.T) {
 			}
 		}
 		return true
-	}, patience, time.Millisecond, "all of them are called")
+	}, 3*patience, time.Millisecond, "all of them are called")
 	took := time.Since(added)
 
 	// From here on everybody has 1/8, to within 10 % of that.
