@@ -45,10 +45,10 @@ func newKeeper(v *View, globals *live[global]) *keeper {
 	k := &keeper{
 		view:  v,
 		lists: newMailbox[listed](), docs: newMailbox[version[config.Rules]](), globals: globals,
-		waiting: map[string]bool{},
+		waiting: map[string]bool{config.GlobalDocID: true}, // known at once if nobody brings it
 	}
 	if v.resolver.source != nil {
-		k.waiting[k.dataID()], k.waiting[config.GlobalDocID] = true, true
+		k.waiting[k.dataID()] = true
 	}
 	return k
 }
