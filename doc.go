@@ -25,7 +25,8 @@
 //
 // This package only wires the rooms together. It imports neither face: take
 // httpx, grpcx, or both. A unit test needs no Nacos: package registry/memory is a
-// registry in the process, package nacostest a whole Nacos.
+// registry in the process, config/memory a source of rules, package nacostest a whole
+// Nacos.
 //
 // # Environment
 //
@@ -37,6 +38,8 @@
 //	NACOS_NAMESPACE  ID of the namespace; default public
 //	NACOS_GROUP      group of the services; default DEFAULT_GROUP
 //	NACOS_USERNAME   with NACOS_PASSWORD; default nobody
+//	GRAYLANE_CACHE_DIR
+//	                 where the last good lists and rules are kept, see WithCacheDir
 //	SERVICE_VERSION  label "version" of the instances registered here
 //	SERVICE_ENV      label "env"
 //	SERVICE_REGION   label "region"

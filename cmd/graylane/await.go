@@ -137,11 +137,11 @@ func (r *release) text(o *outcome, seen, took []time.Duration) string {
 	} else {
 		fmt.Fprintf(&text, "revision %s applied by %d of %s\n", revision(r.md5()), len(seen), count(len(o.fleet), "consumer"))
 	}
-	if len(seen) > 0 {
-		fmt.Fprintf(&text, "  heard of %s after the publish\n", spread(seen))
-	}
 	if len(took) > 0 {
 		fmt.Fprintf(&text, "  applied %s after the push, by their own clocks\n", spread(took))
+	}
+	if len(seen) > 0 {
+		fmt.Fprintf(&text, "  announced to this command %s after the publish\n", spread(seen))
 	}
 	for i := range o.fleet {
 		c := &o.fleet[i]
@@ -149,7 +149,7 @@ func (r *release) text(o *outcome, seen, took []time.Duration) string {
 		case state != applied:
 			fmt.Fprintf(&text, "not: %s: %s\n", c.name(), why(r.id, c.Rules, r.md5()))
 		case r.verbose:
-			fmt.Fprintf(&text, "  %s: heard of after %s, applied %s after the push\n", c.name(), latency(o.seen[c.id]), latency(c.Took))
+			fmt.Fprintf(&text, "  %s: applied %s after the push, announced %s after the publish\n", c.name(), latency(c.Took), latency(o.seen[c.id]))
 		}
 	}
 	for _, name := range o.left() {

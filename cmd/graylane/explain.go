@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/graylane/graylane/balancer"
@@ -96,6 +97,9 @@ func (e *explainer) load(ctx context.Context) error {
 	if err := e.loadInstances(live); err != nil {
 		return err
 	}
+	if live != nil && rules == nil && e.instances == 0 {
+		return fmt.Errorf("%s has no instances and no rules: is that its name?", explain.Plain(string(e.service)))
+	}
 	e.before = e.directors(rules)
 	if e.againstFile == "" {
 		return nil
@@ -129,6 +133,9 @@ func (e *explainer) loadRules(live *nacos) (*config.Rules, error) {
 	}
 	if content == nil {
 		e.rulesFrom = "none"
+		if live != nil {
+			e.rulesFrom = "none; consumers that had some keep them, see graylane status"
+		}
 		return nil, nil //nolint:nilnil // it is explained as without one
 	}
 	e.rulesFrom = name

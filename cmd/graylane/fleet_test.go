@@ -148,9 +148,10 @@ func TestPublishWaitsForTheFleet(t *testing.T) {
 	r = graylane(t, "", append(args, "--yes", "-v", "--wait", "30s")...)
 	assert.Equal(t, exitOK, r.code, r.err)
 	assert.Contains(t, r.out, "gray.order.yaml: published revision "+announce.Short(md5)+"\n"+
-		"revision "+announce.Short(md5)+" applied by 3 of 3 consumers\n  heard of p50 ")
+		"revision "+announce.Short(md5)+" applied by 3 of 3 consumers\n  applied p50 ")
 	assert.Regexp(t, `(?m)^  applied p50 \S+(ms|µs), max \S+(ms|µs) after the push, by their own clocks$`, r.out)
-	assert.Equal(t, 3, strings.Count(r.out, ": heard of after "))
+	assert.Regexp(t, `(?m)^  announced to this command p50 \S+, max \S+ after the publish$`, r.out)
+	assert.Equal(t, 3, strings.Count(r.out, " after the push, announced "))
 	content, _ = srv.Config(config.DefaultGroup, "gray.order.yaml")
 	assert.Equal(t, good, content)
 

@@ -42,7 +42,7 @@ switches._global.yaml. Warnings alone end with 0.
                       a plain SERVICE stands for gray.SERVICE.yaml
 ` + liveText + `
   graylane lint gray.order.yaml
-  graylane lint --nacos 127.0.0.1:8848 --namespace dev order gray._global.yaml
+  graylane lint --nacos 127.0.0.1:8848 --namespace dev order
 `
 
 const explainText = `graylane explain --service NAME --instances FILE --requests FILE
@@ -98,10 +98,14 @@ const publishText = `graylane publish [--dry-run | --yes] [--wait 10s] [-v] [--j
 
 Makes a document live: checks it as lint does, shows what would change, asks,
 publishes it in the place of what was shown and of nothing else, waits until
-each consumer has applied it, and says how long that took. The file's name says
-what it is, see graylane help lint. Exit code 1: it was not published, or not
-everybody has applied it; who was there and has gone has not. Consumers tell of
-rules alone, of 100 services each: with other documents nobody is waited for.
+each consumer has applied it. It says how long that took: from the push until
+the rules were in force, by each consumer's clock, and until this command knew
+of it, as consumers announce what they have once a second at most. The file's
+name says what it is, see graylane help lint.
+
+Exit code 1: it was not published, or not everybody has applied it; who was
+there and has gone has not. Consumers tell of rules alone, of 100 services each:
+with other documents nobody is waited for.
 
   --dry-run           shows what would change, and ends
   --yes               does not ask

@@ -34,6 +34,11 @@ rules:
 	return srv
 }
 
+func TestExplainAsksForTheNameOfWhatNobodyKnows(t *testing.T) {
+	r := graylane(t, `{"id":"a"}`, "explain", "--nacos", live(t).Addr(), "--service", "nosuch", "--requests", "-")
+	assert.Equal(t, result{exitFailed, "", "graylane explain: nosuch has no instances and no rules: is that its name?\n"}, r)
+}
+
 func TestLintOfWhatIsLive(t *testing.T) {
 	srv := live(t)
 	const want = `gray.order.yaml:6:3: no-instance: warning: no instance is of the target "gone"

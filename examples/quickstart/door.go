@@ -65,5 +65,9 @@ Look at what the consumer knows, and why it decides as it does:
 Edit the rules yourself, for instance:
 
 %[2]s
-`, d.addr, o.curl(fiftyPercent))
+
+See who follows them:
+
+  go run ./cmd/graylane status --nacos %[3]s %[4]s
+`, d.addr, o.curl(fiftyPercent), o.nacos, userService)
 }
