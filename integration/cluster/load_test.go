@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -222,23 +221,7 @@ func (f *traffic) ask(ctx context.Context, protocol, version string) {
 }
 
 func (f *traffic) get(ctx context.Context, r judge.Request) (version string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Service+r.Path, http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	for k, v := range r.Headers {
-		req.Header.Set(k, v)
-	}
-	resp, err := f.http.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
-	}
-	return resp.Header.Get(httpx.VersionHeader), err
+	return fleet.Get(ctx, f.http, r)
 }
 
 func (f *traffic) call(ctx context.Context, r judge.Request) (version string, err error) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/graylane/graylane"
 	"github.com/graylane/graylane/httpx"
+	"github.com/graylane/graylane/integration/internal/fleet"
 	"github.com/graylane/graylane/integration/nacos"
 	"github.com/graylane/graylane/internal/judge"
 	"github.com/graylane/graylane/lane"
@@ -171,26 +172,7 @@ func (s *scene) ask(ctx context.Context, id int64) {
 		r.Headers = map[string]string{lane.HeaderVersion: "v2"}
 	}
 	ctx, answered := s.recorder.Begin(ctx, r)
-	answered(s.get(ctx, r))
-}
-
-func (s *scene) get(ctx context.Context, r judge.Request) (version string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+service+r.Path, http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	for k, v := range r.Headers {
-		req.Header.Set(k, v)
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	if _, err = io.Copy(io.Discard, resp.Body); err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.New(resp.Status)
-	}
-	return resp.Header.Get(httpx.VersionHeader), err
+	answered(fleet.Get(ctx, s.http, r))
 }
 
 // publishes tells the judge of a document, and waits until the consumer follows

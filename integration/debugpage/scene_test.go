@@ -1,7 +1,6 @@
 package debugpage
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,42 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/httpx/debug"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
 	"github.com/graylane/graylane/resolver"
 )
-
-// documents is a config.Source in memory.
-type documents struct {
-	mu   sync.Mutex // guards what follows, and calls of fns
-	docs map[string]config.Doc
-	fns  map[string]func(config.Doc)
-}
-
-func (d *documents) Watch(ctx context.Context, dataID string, fn func(config.Doc)) error {
-	d.mu.Lock()
-	d.fns[dataID] = fn
-	fn(d.docs[dataID])
-	d.mu.Unlock()
-	<-ctx.Done()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.fns, dataID)
-	return context.Cause(ctx)
-}
-
-func (d *documents) say(service, text string) {
-	id := config.ServiceDocID(service)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.docs[id] = config.NewDoc([]byte(text))
-	if fn := d.fns[id]; fn != nil {
-		doc := d.docs[id]
-		doc.At = time.Now().Add(-40 * time.Millisecond) // as long as a notification takes
-		fn(doc)
-	}
-}
 
 // scene is a process with a page.
 type scene struct {
@@ -60,7 +28,7 @@ type scene struct {
 	page     *debug.Page
 	server   *httptest.Server
 	registry *memory.Registry
-	docs     *documents
+	docs     *configmemory.Source
 	resolver *resolver.Resolver
 	views    map[string]*resolver.View
 }
@@ -70,7 +38,7 @@ func newScene(t *testing.T, settings ...debug.Setting) *scene {
 	s := &scene{
 		t: t, page: debug.New(debug.WithSettings(func() []debug.Setting { return settings })),
 		registry: memory.New(), views: map[string]*resolver.View{},
-		docs: &documents{docs: map[string]config.Doc{}, fns: map[string]func(config.Doc){}},
+		docs: configmemory.New(nil),
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/debug/graylane/", s.page)
@@ -96,7 +64,7 @@ func (s *scene) serve(service, rules string, instances ...registry.Instance) {
 	s.t.Helper()
 	s.registry.Set(registry.Service{Name: service}, instances...)
 	if rules != "" {
-		s.docs.say(service, rules)
+		s.docs.Set(config.ServiceDocID(service), rules)
 	}
 	v, err := s.resolver.View(s.resolver.Service(service), "http")
 	require.NoError(s.t, err)
@@ -186,7 +154,7 @@ func everyday(t *testing.T) *scene {
 	s.send("order", 2, request{"x-gray-version": "no name"}, nil)
 	s.send("order", 3, request{"x-gray-version": "v3"}, map[string]int{"v3": 503})
 	s.send("payment", 40, nil, nil)
-	s.docs.say("order", strings.Replace(orderRules, "v2: 10%, v3: 5%", "v2: 80%, v3: 50%", 1))
+	s.docs.Set("gray.order.yaml", strings.Replace(orderRules, "v2: 10%, v3: 5%", "v2: 80%, v3: 50%", 1))
 	s.shows("", "document gray.order.yaml is refused")
 	return s
 }
@@ -211,7 +179,7 @@ func hostile(t *testing.T) *scene {
 	h := s.page.Hooks()
 	h.OnError(registry.Service{Namespace: bad, Group: bad, Name: bad}, errors.New("e"+bad))
 	h.OnEvent(resolver.Event{Kind: resolver.TargetWithdrawn, Target: bad, Err: errors.New(bad)})
-	s.docs.say("order", rules+"rulez: 1\n"+quoted+": 1\n")
+	s.docs.Set("gray.order.yaml", rules+"rulez: 1\n"+quoted+": 1\n")
 	s.shows("", "document gray.order.yaml is refused")
 	return s
 }
