@@ -3,12 +3,14 @@ package httpx
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httputil"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/internal/serving"
@@ -20,7 +22,8 @@ import (
 // route says, through transport: a [Transport], or what wraps one. Bodies and
 // upgraded connections (websockets) stream both ways, the answer is passed on as
 // it is, its x-app-version among it, and a caller that leaves cancels its
-// request.
+// request. Over HTTP/1, an answer that does not wait for the end of its request is
+// the last on its connection.
 //
 // It is a [Handler], with the same options. An [Edge] also replaces the headers
 // X-Forwarded-For, -Host and -Proto of callers from outside and drops their other
@@ -46,6 +49,8 @@ func NewGateway(transport http.RoundTripper, route Route, opts ...ServerOption) 
 		Transport:    transport,
 		ErrorHandler: g.fail,
 		BufferPool:   &buffers{},
+		// Streams pass on what they have; for a short answer it costs no write more.
+		FlushInterval: -1,
 		// What it would log is known: to the caller, or as the attempt's outcome.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
@@ -73,7 +78,56 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	delete(w.Header(), canonical(VersionHeader))
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = to
-	g.proxy.ServeHTTP(w, r)
+	if r.ProtoMajor > 1 || r.ContentLength == 0 {
+		g.proxy.ServeHTTP(w, r)
+		return
+	}
+	body := &incoming{ReadCloser: r.Body, length: r.ContentLength}
+	r.Body = body
+	proxy := g.proxy
+	proxy.ModifyResponse = func(resp *http.Response) error {
+		if resp.StatusCode != http.StatusSwitchingProtocols {
+			body.answered(w)
+		}
+		return nil
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+// incoming is the body of an HTTP/1 request that is forwarded. When an answer
+// begins, net/http reads what is left of the request, throws it away and closes
+// the body, while the transport still reads it to forward it: the service misses
+// a part, or the answer breaks off, even if all that was left was the end
+// (golang/go#40747). Hence the end comes from here as soon as all is read, and an
+// answer that is earlier takes nothing from the request.
+type incoming struct {
+	io.ReadCloser
+	length int64 // -1: not known
+	read   int64
+	ended  atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *incoming) Read(p []byte) (int, error) {
+	if b.ended.Load() {
+		return 0, io.EOF
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	if b.read == b.length || errors.Is(err, io.EOF) {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
+// answered is called before the answer begins. One that does not wait for the end
+// of the request is the last on its connection: net/http panics over another one
+// (golang/go#68560), and a caller may never send what is left.
+func (b *incoming) answered(w http.ResponseWriter) {
+	if b.ended.Load() || http.NewResponseController(w).EnableFullDuplex() != nil {
+		return
+	}
+	w.Header()["Connection"] = []string{"close"}
 }
 
 // rewrite prepares the request to the service; its URL is right already.
