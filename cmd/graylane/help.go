@@ -40,6 +40,7 @@ switches._global.yaml. Warnings alone end with 0.
                       of targets that have none
   --nacos ADDR        read documents and instances there, not from files;
                       a plain SERVICE stands for gray.SERVICE.yaml
+  --live              as --nacos, of the environment's NACOS_ADDR
 ` + liveText + `
   graylane lint gray.order.yaml
   graylane lint --nacos 127.0.0.1:8848 --namespace dev order
@@ -68,6 +69,7 @@ and what the caller sees. Without --rules it is explained as without a document.
   --json              one answer a line; with --against one move a line, also of
                       those who stay: from, to, count, requests
   --nacos ADDR        what is live there, where no file is given
+  --live              as --nacos, of the environment's NACOS_ADDR
 ` + liveText + `
 A request without "slot" gets one where a split draws it: 4143 times its index,
 modulo 10000, so that shares come out right.
@@ -150,8 +152,7 @@ documents have names as gray._global.yaml or switches.SERVICE.yaml.
   graylane get order > gray.order.yaml
 `
 
-const liveText = `  --live              as --nacos, of the environment's NACOS_ADDR
-  --namespace ID      of the services and documents; default public
+const liveText = `  --namespace ID      of the services and documents; default public
   --group GROUP       of the documents; default GRAY
   --service-group G   of the services; default DEFAULT_GROUP
   --timeout 5s        how long Nacos may take
