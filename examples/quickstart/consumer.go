@@ -82,7 +82,7 @@ func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
 		_ = c.conn.Close()
 		_ = client.Close()
 	}
-	if err := c.follow(ctx, "", 4); err != nil {
+	if err := errors.Join(c.seesOrder(ctx), c.follow(ctx, "", 4)); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (c *consumer) follow(ctx context.Context, revision string, instances int) e
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for _, protocol := range []string{"http", "grpc"} {
-		err := c.await(ctx, protocol, func(s *resolver.State) bool {
+		err := c.await(ctx, userService, protocol, func(s *resolver.State) bool {
 			return s.Snapshot.Len() == instances && (revision == "" || s.Revision() == revision)
 		})
 		if err != nil {
@@ -175,9 +175,20 @@ func (c *consumer) follow(ctx context.Context, revision string, instances int) e
 	return nil
 }
 
-// await waits until the view of the user service is as wanted.
-func (c *consumer) await(ctx context.Context, protocol string, wanted func(*resolver.State) bool) error {
-	view, err := c.client.Resolver().View(c.client.Resolver().Service(userService), protocol)
+// seesOrder waits until the order service is known.
+func (c *consumer) seesOrder(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := c.await(ctx, orderService, "http", func(s *resolver.State) bool { return s.Snapshot.Len() > 0 })
+	if err != nil {
+		return fmt.Errorf("waiting for %s: %w", orderService, err)
+	}
+	return nil
+}
+
+// await waits until the view of a service is as wanted.
+func (c *consumer) await(ctx context.Context, service, protocol string, wanted func(*resolver.State) bool) error {
+	view, err := c.client.Resolver().View(c.client.Resolver().Service(service), protocol)
 	if err != nil {
 		return err
 	}
