@@ -59,11 +59,11 @@ func TestAnAnswerThatIsGivenUpLeavesItsConnection(t *testing.T) {
 	})
 	w.provide(t, "user", "v1", hello)
 	c := w.client(t)
-	for range 8 {
+	for i := 0; i < 100 && bad.requests.Load() < 4; i++ {
 		get(t, c, "http://user/")
 	}
-	assert.Greater(t, bad.requests.Load(), int64(2))
-	assert.Equal(t, int64(1), bad.opened.Load())
+	assert.EqualValues(t, 4, bad.requests.Load())
+	assert.LessOrEqual(t, bad.opened.Load(), int64(2), "net/http gives one up that it had to wait 50 ms for")
 }
 
 // A caller that leaves before its request is sent again leaves no body open.

@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -57,8 +58,9 @@ func (a *attempt) roundTrip(base http.RoundTripper, req *http.Request) (*http.Re
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		a.call.Answered()
 	}
-	// Over HTTP/2 a body that is none is not NoBody.
-	if resp.Body == http.NoBody || resp.ContentLength == 0 || req.Method == http.MethodHead {
+	// Over HTTP/2 a body that is none is not NoBody, and trailers may follow it: what
+	// would be cut off by the end of an attempt with a limit.
+	if resp.Body == http.NoBody || resp.ContentLength == 0 && a.cancel == nil || req.Method == http.MethodHead {
 		a.end(nil)
 		return resp, nil
 	}
@@ -72,7 +74,23 @@ func (a *attempt) send(base http.RoundTripper) (*http.Response, error) {
 	if d := a.call.Timeout(); d > 0 {
 		return a.limited(base, d)
 	}
-	return base.RoundTrip(&a.out)
+	return a.carry(base)
+}
+
+// carry sends the attempt. It does not wait for the request's body longer than the
+// attempt may take.
+func (a *attempt) carry(base http.RoundTripper) (*http.Response, error) {
+	if a.kept == nil {
+		return base.RoundTrip(&a.out)
+	}
+	ctx := a.out.Context()
+	stop := context.AfterFunc(ctx, a.kept.abort)
+	resp, err := base.RoundTrip(&a.out)
+	if !stop() && err != nil {
+		a.kept.late()
+		err = context.Cause(ctx) // and not that the body was closed
+	}
+	return resp, err
 }
 
 // Read reads the answer.

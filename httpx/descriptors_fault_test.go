@@ -101,7 +101,7 @@ func starve(t *testing.T, addrs []string) {
 	for range 50 {
 		wg.Go(func() {
 			for range 5 {
-				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				all.Add(1)
 				if err := fetch(ctx, c, http.MethodPost, "http://user/"); err != nil {
 					failed.Add(1)

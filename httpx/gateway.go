@@ -3,14 +3,12 @@ package httpx
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httputil"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/graylane/graylane/balancer"
 	"github.com/graylane/graylane/internal/serving"
@@ -35,10 +33,21 @@ import (
 // (lane.WithUser). A lane does not: what comes in says the lane, or an edge says
 // that there is none.
 //
+// To limit bodies, let a handler around the gateway set
+//
+//	r.Body = http.MaxBytesReader(nil, r.Body, n)
+//
+// and not http.MaxBytesHandler: it has the reader write to the headers of an answer
+// that a service may just be giving, which can end the process.
+//
 // What cannot be forwarded is answered with one line that names no address:
 //
-//	400  the request names a target that the rules do not know
+//	400  the request names a target that the rules do not know, or its body is
+//	     no HTTP
 //	404  no route, or nobody ever registered the service
+//	408  the request's body did not come within the server's ReadTimeout
+//	413  the body is larger than http.MaxBytesReader allows
+//	431  the headers are more than the instance takes (HTTP/2)
 //	502  the instance could not be reached, or broke off before its answer
 //	503  no instance, or the registry has not answered yet; with Retry-After
 //	504  the request's deadline passed, or a timeout of the transport
@@ -49,8 +58,6 @@ func NewGateway(transport http.RoundTripper, route Route, opts ...ServerOption) 
 		Transport:    transport,
 		ErrorHandler: g.fail,
 		BufferPool:   &buffers{},
-		// Streams pass on what they have; for a short answer it costs no write more.
-		FlushInterval: -1,
 		// What it would log is known: to the caller, or as the attempt's outcome.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
@@ -78,56 +85,28 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	delete(w.Header(), canonical(VersionHeader))
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = to
-	if r.ProtoMajor > 1 || r.ContentLength == 0 {
+	if r.ContentLength == 0 || r.Body == nil {
 		g.proxy.ServeHTTP(w, r)
 		return
 	}
-	body := &incoming{ReadCloser: r.Body, length: r.ContentLength}
-	r.Body = body
+	body := newIncoming(w, r)
+	defer body.end()
 	proxy := g.proxy
+	proxy.Rewrite = func(p *httputil.ProxyRequest) {
+		g.rewrite(p)
+		p.Out.Body = body
+		p.Out.Trailer = p.In.Trailer // filled in at the body's end
+	}
 	proxy.ModifyResponse = func(resp *http.Response) error {
 		if resp.StatusCode != http.StatusSwitchingProtocols {
-			body.answered(w)
+			body.answered()
 		}
 		return nil
 	}
+	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+		g.fail(w, r, body.explain(err))
+	}
 	proxy.ServeHTTP(w, r)
-}
-
-// incoming is the body of an HTTP/1 request that is forwarded. When an answer
-// begins, net/http reads what is left of the request, throws it away and closes
-// the body, while the transport still reads it to forward it: the service misses
-// a part, or the answer breaks off, even if all that was left was the end
-// (golang/go#40747). Hence the end comes from here as soon as all is read, and an
-// answer that is earlier takes nothing from the request.
-type incoming struct {
-	io.ReadCloser
-	length int64 // -1: not known
-	read   int64
-	ended  atomic.Bool
-}
-
-// Read implements io.Reader.
-func (b *incoming) Read(p []byte) (int, error) {
-	if b.ended.Load() {
-		return 0, io.EOF
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.read += int64(n)
-	if b.read == b.length || errors.Is(err, io.EOF) {
-		b.ended.Store(true)
-	}
-	return n, err
-}
-
-// answered is called before the answer begins. One that does not wait for the end
-// of the request is the last on its connection: net/http panics over another one
-// (golang/go#68560), and a caller may never send what is left.
-func (b *incoming) answered(w http.ResponseWriter) {
-	if b.ended.Load() || http.NewResponseController(w).EnableFullDuplex() != nil {
-		return
-	}
-	w.Header()["Connection"] = []string{"close"}
 }
 
 // rewrite prepares the request to the service; its URL is right already.
@@ -176,6 +155,7 @@ func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 func explain(ctx context.Context, err error) (status int, text string) {
 	var timeout interface{ Timeout() bool }
 	var tooLarge *http.MaxBytesError
+	var unread *unreadError
 	switch {
 	case errors.Is(err, balancer.ErrUnknownTarget):
 		return http.StatusBadRequest, "unknown target"
@@ -185,10 +165,16 @@ func explain(ctx context.Context, err error) (status int, text string) {
 		return http.StatusServiceUnavailable, "no instance"
 	case errors.Is(err, resolver.ErrNotReady), errors.Is(err, resolver.ErrClosed):
 		return http.StatusServiceUnavailable, "not ready"
-	case errors.As(err, &tooLarge): // by http.MaxBytesHandler around the gateway
+	case errors.As(err, &tooLarge): // by http.MaxBytesReader around the gateway
 		return http.StatusRequestEntityTooLarge, "request body too large"
-	case errors.Is(ctx.Err(), context.Canceled):
+	case strings.HasPrefix(err.Error(), headerListTooLarge):
+		return http.StatusRequestHeaderFieldsTooLarge, "request headers too large"
+	case errors.As(err, &unread) && unread.Timeout():
+		return http.StatusRequestTimeout, "the request did not come in time"
+	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, errStalled):
 		return statusCallerLeft, "the caller left"
+	case unread != nil:
+		return http.StatusBadRequest, "the request cannot be read"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return http.StatusGatewayTimeout, "the service did not answer in time"
 	}

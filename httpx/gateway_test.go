@@ -2,20 +2,15 @@ package httpx_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -248,7 +243,11 @@ func TestABodyThatIsTooLargeIsTheCallersMistake(t *testing.T) {
 	w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	transport := httpx.NewTransport(w.resolver)
 	defer transport.Close()
-	srv := httptest.NewServer(http.MaxBytesHandler(httpx.NewGateway(transport, byPath()), 1000))
+	gateway := httpx.NewGateway(transport, byPath())
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(nil, r.Body, 1000)
+		gateway.ServeHTTP(rw, r)
+	}))
 	defer srv.Close()
 	for size, want := range map[int]int{1000: http.StatusOK, 1001: http.StatusRequestEntityTooLarge} {
 		body := struct{ io.Reader }{strings.NewReader(strings.Repeat("x", size))} // of unknown length
@@ -331,177 +330,4 @@ func TestAGatewayStreams(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.ErrorIs(t, w.outcome(t).Err, io.ErrUnexpectedEOF)
 	})
-}
-
-// echoLines answers each line of a request as it comes.
-func echoLines(t *testing.T) http.HandlerFunc {
-	t.Helper()
-	return func(rw http.ResponseWriter, r *http.Request) {
-		ctl := http.NewResponseController(rw)
-		assert.NoError(t, ctl.EnableFullDuplex())
-		assert.NoError(t, ctl.Flush())
-		lines := bufio.NewScanner(r.Body)
-		for lines.Scan() {
-			_, _ = io.WriteString(rw, "echo "+lines.Text()+"\n")
-			assert.NoError(t, ctl.Flush())
-		}
-	}
-}
-
-// front starts a gateway that is a service itself, so that its callers speak
-// scheme to it as it does to its services, and returns what it logs.
-func (w *world) front(t *testing.T, scheme string) (p *provider, logged *logs) {
-	t.Helper()
-	var opts []httpx.Option
-	if scheme == "https" {
-		opts = append(opts, w.trust(nil))
-	}
-	transport := httpx.NewTransport(w.resolver, opts...)
-	t.Cleanup(transport.Close)
-	logged = &logs{}
-	p = w.provideOver(t, scheme, "front", "v1", httpx.NewGateway(transport, over(scheme, byPath())).ServeHTTP,
-		func(srv *http.Server) { srv.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(logged, nil), 0) })
-	return p, logged
-}
-
-// logs keeps what is written.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func TestAGatewayStreamsBothWays(t *testing.T) {
-	for scheme := range protocols {
-		t.Run(scheme, func(t *testing.T) {
-			w := newWorld(t)
-			w.provideOver(t, scheme, "user", "v1", echoLines(t))
-			front, logged := w.front(t, scheme)
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			c := w.client(t)
-			for range 3 {
-				body, write := io.Pipe()
-				req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://front/user/", body)
-				require.NoError(t, err)
-				resp, err := c.Do(req)
-				require.NoError(t, err)
-				answer := bufio.NewReader(resp.Body)
-				for _, line := range []string{"one\n", "two\n"} {
-					_, err := io.WriteString(write, line)
-					require.NoError(t, err)
-					got, err := answer.ReadString('\n')
-					require.NoError(t, err)
-					assert.Equal(t, "echo "+line, got)
-				}
-				require.NoError(t, write.Close())
-				_, err = answer.ReadByte()
-				require.ErrorIs(t, err, io.EOF)
-				require.NoError(t, resp.Body.Close())
-			}
-			assert.EqualValues(t, 3, front.requests.Load())
-			assert.Empty(t, logged.String())
-		})
-	}
-}
-
-// An answer that begins while the request is still on its way must not cost the
-// request a byte: of a megabyte, net/http would throw a quarter away.
-func TestAGatewayLosesNothingOfARequestThatIsAnsweredEarly(t *testing.T) {
-	const size = 1 << 20
-	content := bytes.Repeat([]byte("graylane"), size/8)
-	for scheme := range protocols {
-		t.Run(scheme, func(t *testing.T) {
-			w := newWorld(t)
-			w.provideOver(t, scheme, "user", "v1", func(rw http.ResponseWriter, r *http.Request) {
-				ctl := http.NewResponseController(rw)
-				assert.NoError(t, ctl.EnableFullDuplex())
-				assert.NoError(t, ctl.Flush())
-				_, _ = io.Copy(rw, r.Body)
-			})
-			_, logged := w.front(t, scheme)
-			c := w.client(t)
-			for _, length := range []int64{size, -1} {
-				for range 3 {
-					body := newCloseable(bytes.NewReader(content))
-					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://front/user/", body)
-					require.NoError(t, err)
-					req.ContentLength = length
-					resp, err := c.Do(req)
-					require.NoError(t, err)
-					got := drained(t, resp)
-					assert.Len(t, got, size)
-					assert.Equal(t, sha256.Sum256(content), sha256.Sum256([]byte(got)), "it came back as it was sent")
-				}
-			}
-			assert.Empty(t, logged.String())
-		})
-	}
-}
-
-// A service that refuses an upload by its headers need not read it.
-func TestAGatewayPassesARefusalOnBeforeTheRequestHasCome(t *testing.T) {
-	for _, expect := range []string{"", "100-continue"} {
-		for _, chunked := range []bool{false, true} {
-			t.Run(fmt.Sprintf("expect %q, answer chunked %t", expect, chunked), func(t *testing.T) {
-				w := newWorld(t)
-				w.provide(t, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) {
-					assert.NoError(t, http.NewResponseController(rw).EnableFullDuplex())
-					if !chunked {
-						rw.Header().Set("Content-Length", "2")
-					}
-					rw.WriteHeader(http.StatusRequestEntityTooLarge)
-					_, _ = io.WriteString(rw, "no")
-					assert.NoError(t, http.NewResponseController(rw).Flush())
-				})
-				front, logged := w.front(t, "http")
-				conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", front.Listener.Addr().String())
-				require.NoError(t, err)
-				defer func() { assert.NoError(t, conn.Close()) }()
-				require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-				head := "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 1048576\r\n"
-				if expect != "" {
-					head += "Expect: " + expect + "\r\n"
-				}
-				_, err = io.WriteString(conn, head+"\r\n")
-				require.NoError(t, err)
-				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-				require.NoError(t, err)
-				assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
-				assert.Equal(t, "no", drained(t, resp))
-				assert.Empty(t, logged.String())
-			})
-		}
-	}
-}
-
-// What nobody reads of a request is no trouble of the next one on the caller's
-// connection.
-func TestACallersConnectionServesAfterARequestThatNobodyRead(t *testing.T) {
-	w := newWorld(t)
-	w.provide(t, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) })
-	front, logged := w.front(t, "http")
-	gone := w.provide(t, "order", "v1", hello)
-	gone.Close()
-	c := w.client(t)
-	for range 20 {
-		for path, want := range map[string]int{"user": http.StatusNoContent, "order": http.StatusBadGateway, "nobody": http.StatusNotFound} {
-			resp := send(t.Context(), t, c, http.MethodPost, "http://front/"+path+"/", strings.NewReader("some content"))
-			assert.Equal(t, want, resp.StatusCode)
-			drained(t, resp)
-		}
-	}
-	assert.EqualValues(t, 1, front.opened.Load())
-	assert.Empty(t, logged.String())
 }

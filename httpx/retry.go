@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,9 +13,12 @@ import (
 	"github.com/graylane/graylane/resolver"
 )
 
-// maxDrained is how much of an answer that is given up is read, so that its connection
-// can be used again.
-const maxDrained = 4 << 10
+// maxDrained is how much of an answer that is given up is read, and drainTime how long
+// that may take, so that its connection can be used again.
+const (
+	maxDrained = 4 << 10
+	drainTime  = 50 * time.Millisecond
+)
 
 // retry returns the next attempt at a request whose attempt a ended so; nil, and what
 // the caller gets, if there is none. The answer of an attempt that is given up is closed.
@@ -36,7 +40,9 @@ func (a *attempt) retry(req *http.Request, resp *http.Response, err error) (*att
 		next.out.Body = body
 	}
 	if resp != nil {
+		late := time.AfterFunc(drainTime, func() { _ = resp.Body.Close() })
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDrained)
+		late.Stop()
 		_ = resp.Body.Close() // which ends a
 	}
 	if err := next.follow(ctx, a); err != nil {
@@ -69,12 +75,34 @@ func (a *attempt) follow(ctx context.Context, before *attempt) (err error) {
 }
 
 // callers returns the error of an attempt, and whether it is the caller's: the body of
-// the request could not be read to its end.
+// the request could not be read to its end, or the request is none that can be sent.
 func (a *attempt) callers(err error) error {
-	if err != nil && a.kept != nil && a.kept.broken() {
+	if err != nil && (a.kept != nil && a.kept.broken() || unsendable(err)) {
 		return fmt.Errorf("%w: %w", resolver.ErrGivenUp, err)
 	}
 	return err
+}
+
+const headerListTooLarge = "http2: request header list larger"
+
+// unsendable reports whether an error is one by which net/http refuses a request, of
+// which no instance is to blame. They have no types; nothing that an instance says
+// stands at the begin of an error.
+func unsendable(err error) bool {
+	text := err.Error()
+	for _, begin := range []string{
+		"net/http: invalid ", // method, header or trailer
+		"invalid Trailer key ",
+		"http2: invalid Trailer key ",
+		"net/http: HTTP/1.x transport connection broken: http: ContentLength=",
+		"http2: request body larger",
+		headerListTooLarge,
+	} {
+		if strings.HasPrefix(text, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 // idempotent reports whether a request may be carried out twice (RFC 9110, section
@@ -96,25 +124,51 @@ func idempotent(req *http.Request) bool {
 type kept struct {
 	body io.ReadCloser
 
-	mu     sync.Mutex // guards what follows; the body is not read under it
-	read   bool       // something was asked for
-	failed bool       // it could not be read to the end
-	closed bool       // by the last attempt
-	last   bool       // no attempt follows
+	mu      sync.Mutex // guards what follows; the body is not read under it
+	read    bool       // something was asked for
+	reading bool       // is being asked for
+	cut     bool       // it was closed meanwhile
+	failed  bool       // it could not be read to the end
+	closed  bool       // by the last attempt
+	last    bool       // no attempt follows
 }
 
 // Read implements io.Reader.
 func (k *kept) Read(p []byte) (int, error) {
 	k.mu.Lock()
-	k.read = true
+	k.read, k.reading = true, true
 	k.mu.Unlock()
 	n, err := k.body.Read(p)
-	if err != nil && err != io.EOF {
-		k.mu.Lock()
-		k.failed = !k.closed // who reads after the end of an attempt finds it closed
-		k.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reading = false
+	if err != nil && err != io.EOF && !k.closed { // who reads after the end of an attempt finds it closed
+		k.failed = true
 	}
 	return n, err
+}
+
+// abort ends a Read that waits, as the time of its attempt is up: over HTTP/1, net/http
+// would wait for it.
+func (k *kept) abort() {
+	k.mu.Lock()
+	now := k.reading && !k.closed
+	k.cut = k.cut || now
+	k.closed = k.closed || now
+	k.mu.Unlock()
+	if in, ok := k.body.(*incoming); ok && now {
+		in.giveUp()
+	} else if now {
+		_ = k.body.Close()
+	}
+}
+
+// late says that the time of the attempt was up. If the body was waited for, that is no
+// fault of the instance.
+func (k *kept) late() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed = k.failed || k.cut || k.reading
 }
 
 func (k *kept) broken() bool {
@@ -127,6 +181,7 @@ func (k *kept) broken() bool {
 func (k *kept) Close() error {
 	k.mu.Lock()
 	k.closed = true
+	k.cut = k.cut || k.reading
 	now := k.read || k.last
 	k.mu.Unlock()
 	if now {
@@ -169,7 +224,7 @@ func (a *attempt) limited(base http.RoundTripper, d time.Duration) (*http.Respon
 	timer := time.AfterFunc(d, func() { cancel(late) })
 	a.out = *a.out.WithContext(ctx)
 	a.cancel = func() { cancel(nil) }
-	resp, err := base.RoundTrip(&a.out)
+	resp, err := a.carry(base)
 	if timer.Stop() || context.Cause(ctx) != error(late) { //nolint:errorlint // this very one
 		return resp, err
 	}

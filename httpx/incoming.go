@@ -1,0 +1,165 @@
+package httpx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// incoming is the body of a request that a gateway forwards: the server's handler and
+// the transport that sends it on share it.
+//
+// When an answer begins, net/http's server for HTTP/1 reads what is left of the
+// request, throws it away and closes the body, though the transport still reads it: the
+// service misses a part, or the answer breaks off, even if all that was left was the
+// end (golang/go#40747). Hence the end comes from here as soon as all is read, and an
+// answer that is earlier takes nothing from the request.
+type incoming struct {
+	io.ReadCloser
+	length int64 // -1: not known
+	w      http.ResponseWriter
+	http1  bool
+
+	turn   chan struct{} // is full while a Read runs
+	read   int64         // by the transport alone
+	ended  atomic.Bool
+	closed atomic.Bool
+	early  bool // the answer has begun before the end
+
+	mu      sync.Mutex // guards what follows
+	over    bool       // the answer has begun, or the handler ends: no Read is to be ended
+	stalled bool       // a Read had to be ended
+	failed  error      // why it could not be read
+}
+
+// grace is how long a failure, or what is to be told the caller, waits for a Read, which
+// ends at once if the caller sends. It is no more than a guess at what nobody notices.
+const grace = 50 * time.Millisecond
+
+func newIncoming(w http.ResponseWriter, r *http.Request) *incoming {
+	return &incoming{ReadCloser: r.Body, length: r.ContentLength, w: w, http1: r.ProtoMajor == 1, turn: make(chan struct{}, 1)}
+}
+
+// Read implements io.Reader.
+func (b *incoming) Read(p []byte) (int, error) {
+	if b.ended.Load() {
+		return 0, io.EOF
+	}
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	switch {
+	case b.read == b.length, errors.Is(err, io.EOF):
+		b.ended.Store(true)
+	case err != nil:
+		b.mu.Lock()
+		if !b.stalled {
+			b.failed = err
+		}
+		b.mu.Unlock()
+	}
+	return n, err
+}
+
+// Close implements io.Closer. The transport wants no more, since its attempt has failed
+// or since the answer is there, which will be known soon: over HTTP/2, it waits for a
+// Read before it says so. The body itself is closed by its server.
+func (b *incoming) Close() error {
+	b.closed.Store(true)
+	if len(b.turn) > 0 {
+		time.AfterFunc(grace, b.giveUp)
+	}
+	return nil
+}
+
+// giveUp ends a Read that waits for the caller, who is to be told that the request has
+// failed.
+func (b *incoming) giveUp() {
+	b.closed.Store(true)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over || len(b.turn) == 0 {
+		return
+	}
+	b.stalled = true
+	if b.http1 {
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Unix(1, 0)) // Close would wait for the Read
+	} else {
+		_ = b.ReadCloser.Close()
+	}
+}
+
+// answered is called before the answer begins. Over HTTP/1, one that does not wait for
+// the end of the request is the last on its connection: net/http panics over another
+// one (golang/go#68560), and a caller may never send what is left.
+func (b *incoming) answered() {
+	b.mu.Lock()
+	b.over = true
+	b.mu.Unlock()
+	if !b.http1 || b.ended.Load() || http.NewResponseController(b.w).EnableFullDuplex() != nil {
+		return
+	}
+	b.early = true
+	b.w.Header()["Connection"] = []string{"close"}
+}
+
+// end is called before the handler ends.
+func (b *incoming) end() {
+	b.closed.Store(true)
+	b.mu.Lock()
+	b.over = true
+	b.mu.Unlock()
+	if !b.early {
+		return
+	}
+	// net/http would break a Read, and then not read on, as it otherwise does so that a
+	// caller who still sends finds the answer and not a reset connection.
+	b.idle()
+}
+
+// idle waits until no Read runs; one that waits for a caller, who does not send, goes on.
+func (b *incoming) idle() {
+	select {
+	case b.turn <- struct{}{}:
+		<-b.turn
+	case <-time.After(grace):
+	}
+}
+
+// errStalled is with the error of a request whose body was waited for.
+var errStalled = errors.New("httpx: the request's body did not come")
+
+// explain adds to the error of a request what its body has to do with it, and ends a Read
+// that the caller need not be waited for any more.
+func (b *incoming) explain(err error) error {
+	b.idle() // it may be about to say why it has failed
+	b.giveUp()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.failed != nil:
+		return &unreadError{b.failed}
+	case b.stalled:
+		return fmt.Errorf("%w: %w", errStalled, err)
+	}
+	return err
+}
+
+// unreadError is why a request's body could not be read.
+type unreadError struct{ error }
+
+func (e *unreadError) Unwrap() error { return e.error }
+
+// Timeout reports whether it did not come in time.
+func (e *unreadError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.error, &t) && t.Timeout()
+}

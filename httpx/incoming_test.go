@@ -1,0 +1,460 @@
+package httpx_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
+	"github.com/graylane/graylane/httpx"
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/registry/memory"
+	"github.com/graylane/graylane/resolver"
+)
+
+// echoLines answers each line of a request as it comes.
+func echoLines(t *testing.T) http.HandlerFunc {
+	t.Helper()
+	return func(rw http.ResponseWriter, r *http.Request) {
+		ctl := http.NewResponseController(rw)
+		assert.NoError(t, ctl.EnableFullDuplex())
+		assert.NoError(t, ctl.Flush())
+		lines := bufio.NewScanner(r.Body)
+		for lines.Scan() {
+			_, _ = io.WriteString(rw, "echo "+lines.Text()+"\n")
+			assert.NoError(t, ctl.Flush())
+		}
+	}
+}
+
+// front starts a gateway that is a service itself, so that its callers speak
+// scheme to it as it does to its services, and returns what it logs.
+func (w *world) front(t *testing.T, scheme string) (p *provider, logged *logs) {
+	t.Helper()
+	return w.frontOver(t, scheme, scheme)
+}
+
+// frontOver is front for callers that speak another protocol than the services.
+func (w *world) frontOver(t *testing.T, front, scheme string, adjust ...func(*http.Server)) (p *provider, logged *logs) {
+	t.Helper()
+	var opts []httpx.Option
+	if scheme == "https" {
+		opts = append(opts, w.trust(nil))
+	}
+	transport := httpx.NewTransport(w.resolver, opts...)
+	t.Cleanup(transport.Close)
+	logged = &logs{}
+	adjust = append(adjust, func(srv *http.Server) { srv.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(logged, nil), 0) })
+	p = w.provideOver(t, front, "front", "v1", httpx.NewGateway(transport, over(scheme, byPath())).ServeHTTP, adjust...)
+	return p, logged
+}
+
+// logs keeps what is written.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestAGatewayStreamsBothWays(t *testing.T) {
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w := newWorld(t)
+			w.provideOver(t, scheme, "user", "v1", echoLines(t))
+			front, logged := w.front(t, scheme)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			c := w.client(t)
+			for range 3 {
+				body, write := io.Pipe()
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://front/user/", body)
+				require.NoError(t, err)
+				resp, err := c.Do(req)
+				require.NoError(t, err)
+				answer := bufio.NewReader(resp.Body)
+				for _, line := range []string{"one\n", "two\n"} {
+					_, err := io.WriteString(write, line)
+					require.NoError(t, err)
+					got, err := answer.ReadString('\n')
+					require.NoError(t, err)
+					assert.Equal(t, "echo "+line, got)
+				}
+				require.NoError(t, write.Close())
+				_, err = answer.ReadByte()
+				require.ErrorIs(t, err, io.EOF)
+				require.NoError(t, resp.Body.Close())
+			}
+			assert.EqualValues(t, 3, front.requests.Load())
+			assert.Empty(t, logged.String())
+		})
+	}
+}
+
+// An answer that begins while the request is still on its way must not cost the
+// request a byte: of a megabyte, net/http would throw a quarter away.
+func TestAGatewayLosesNothingOfARequestThatIsAnsweredEarly(t *testing.T) {
+	const size = 1 << 20
+	content := bytes.Repeat([]byte("graylane"), size/8)
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w := newWorld(t)
+			w.provideOver(t, scheme, "user", "v1", func(rw http.ResponseWriter, r *http.Request) {
+				ctl := http.NewResponseController(rw)
+				assert.NoError(t, ctl.EnableFullDuplex())
+				assert.NoError(t, ctl.Flush())
+				_, _ = io.Copy(rw, r.Body)
+			})
+			_, logged := w.front(t, scheme)
+			c := w.client(t)
+			for _, length := range []int64{size, -1} {
+				for range 3 {
+					body := newCloseable(bytes.NewReader(content))
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://front/user/", body)
+					require.NoError(t, err)
+					req.ContentLength = length
+					resp, err := c.Do(req)
+					require.NoError(t, err)
+					got := drained(t, resp)
+					assert.Len(t, got, size)
+					assert.Equal(t, sha256.Sum256(content), sha256.Sum256([]byte(got)), "it came back as it was sent")
+				}
+			}
+			assert.Empty(t, logged.String())
+		})
+	}
+}
+
+// A service that refuses an upload by its headers need not read it.
+func TestAGatewayPassesARefusalOnBeforeTheRequestHasCome(t *testing.T) {
+	for _, expect := range []string{"", "100-continue"} {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("expect %q, answer chunked %t", expect, chunked), func(t *testing.T) {
+				w := newWorld(t)
+				w.provide(t, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) {
+					assert.NoError(t, http.NewResponseController(rw).EnableFullDuplex())
+					if !chunked {
+						rw.Header().Set("Content-Length", "2")
+					}
+					rw.WriteHeader(http.StatusRequestEntityTooLarge)
+					_, _ = io.WriteString(rw, "no")
+					assert.NoError(t, http.NewResponseController(rw).Flush())
+				})
+				front, logged := w.front(t, "http")
+				head := "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 1048576\r\n"
+				if expect != "" {
+					head += "Expect: " + expect + "\r\n"
+				}
+				resp := front.raw(t, head+"\r\n")
+				assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
+				assert.Equal(t, "no", drained(t, resp))
+				assert.Empty(t, logged.String())
+			})
+		}
+	}
+}
+
+// What nobody reads of a request is no trouble of the next one on the caller's
+// connection.
+func TestACallersConnectionServesAfterARequestThatNobodyRead(t *testing.T) {
+	w := newWorld(t)
+	w.provide(t, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) })
+	front, logged := w.front(t, "http")
+	w.Set(registry.Service{Name: "order"}, registry.NewInstance("127.0.0.1:1"))
+	c := w.client(t)
+	for range 20 {
+		for path, want := range map[string]int{"user": http.StatusNoContent, "order": http.StatusBadGateway, "nobody": http.StatusNotFound} {
+			resp := send(t.Context(), t, c, http.MethodPost, "http://front/"+path+"/", strings.NewReader("some content"))
+			assert.Equal(t, want, resp.StatusCode)
+			drained(t, resp)
+		}
+	}
+	assert.LessOrEqual(t, front.opened.Load(), int64(3), "net/http gives one up that it had to wait 50 ms for")
+	assert.Empty(t, logged.String())
+}
+
+// raw sends text on a connection of its own, and returns the answer to it.
+func (p *provider) raw(t *testing.T, text string) *http.Response {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	_, err = io.WriteString(conn, text)
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	return resp
+}
+
+// errorOf sends a request that must fail, and returns its error.
+func errorOf(t *testing.T, c *http.Client, req *http.Request) error {
+	t.Helper()
+	resp, err := c.Do(req)
+	if err == nil {
+		drained(t, resp)
+	}
+	require.Error(t, err)
+	return err
+}
+
+// watched makes a world with rules for "user" that tells what happens to instances.
+func watched(t *testing.T, rules string) (w *world, events chan resolver.Event) {
+	t.Helper()
+	events = make(chan resolver.Event, 100)
+	w = newWorld(t)
+	w.Registry = memory.New()
+	docs := configmemory.New(map[string]string{config.ServiceDocID("user"): rules})
+	var err error
+	w.resolver, err = resolver.New(w.Registry, docs, resolver.WithHooks(resolver.Hooks{OnEvent: func(e resolver.Event) { events <- e }}))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, w.resolver.Close()) })
+	return w, events
+}
+
+const shortLimit = "gray: v1\ndefault: v1\nlimits: {v1: {timeout: 100ms}}\n"
+
+// A caller who stops in the middle of an upload is told when its time is up, and no
+// instance is to blame.
+func TestAnUploadThatStallsEndsWithItsLimit(t *testing.T) {
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w, events := watched(t, shortLimit)
+			for range 2 {
+				w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			}
+			c := w.client(t)
+			for range 12 {
+				body, write := io.Pipe()
+				go func() { _, _ = io.WriteString(write, "some") }()
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://user/", body)
+				require.NoError(t, err)
+				err = errorOf(t, c, req)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				var limit *resolver.LimitError
+				require.ErrorAs(t, err, &limit)
+				require.NoError(t, write.Close())
+			}
+			assert.Empty(t, events)
+		})
+	}
+}
+
+func TestAnUploadThatStallsEndsWithItsContext(t *testing.T) {
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w := newWorld(t)
+			begun := make(chan struct{})
+			w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) {
+				close(begun)
+				_, _ = io.Copy(io.Discard, r.Body)
+			})
+			body, write := io.Pipe()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			enough := errors.New("enough")
+			go func() {
+				_, _ = io.WriteString(write, "some")
+				<-begun
+				cancel(enough)
+			}()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://user/", body)
+			require.NoError(t, err)
+			require.ErrorIs(t, errorOf(t, w.client(t), req), enough)
+			require.NoError(t, write.Close())
+		})
+	}
+}
+
+func TestAGatewayAnswersAnUploadThatStalls(t *testing.T) {
+	const some = "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 100\r\n\r\nsome"
+	for scheme := range protocols {
+		t.Run("limit of "+scheme, func(t *testing.T) {
+			w, events := watched(t, shortLimit)
+			w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			front, _ := w.frontOver(t, "http", scheme)
+			resp := front.raw(t, some)
+			assert.Equal(t, http.StatusGatewayTimeout, resp.StatusCode)
+			assert.True(t, resp.Close)
+			assert.Equal(t, "the service did not answer in time\n", drained(t, resp))
+			assert.Empty(t, events)
+		})
+	}
+	// Over HTTP/1, net/http waits for the caller.
+	t.Run("service breaks off", func(t *testing.T) {
+		w := newWorld(t)
+		w.provideOver(t, "h2c", "user", "v1", func(_ http.ResponseWriter, r *http.Request) {
+			_, err := io.ReadFull(r.Body, make([]byte, 4))
+			assert.NoError(t, err)
+			panic(http.ErrAbortHandler) //nolint:forbidigo // how a handler breaks off
+		})
+		front, _ := w.frontOver(t, "http", "h2c")
+		resp := front.raw(t, some)
+		assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
+		assert.Equal(t, "the service could not be reached\n", drained(t, resp))
+	})
+	t.Run("callers over HTTP/2", func(t *testing.T) {
+		w, _ := watched(t, shortLimit)
+		w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		w.frontOver(t, "h2c", "http")
+		body, write := io.Pipe()
+		go func() { _, _ = io.WriteString(write, "some") }()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		resp := send(ctx, t, w.client(t), http.MethodPost, "h2c://front/user/", body)
+		assert.Equal(t, http.StatusGatewayTimeout, resp.StatusCode)
+		drained(t, resp)
+		require.NoError(t, write.Close())
+	})
+}
+
+// Whoever still sends when a service has refused finds the answer, and no reset.
+func TestACallerWhoStillSendsFindsTheAnswer(t *testing.T) {
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w := newWorld(t)
+			w.provideOver(t, scheme, "user", "v1", func(rw http.ResponseWriter, _ *http.Request) {
+				http.Error(rw, "no", http.StatusRequestEntityTooLarge)
+			})
+			front, _ := w.frontOver(t, "http", scheme)
+			c := front.Client()
+			for range 40 {
+				body := struct{ io.Reader }{bytes.NewReader(make([]byte, 10<<20))}
+				resp := send(t.Context(), t, c, http.MethodPost, front.URL+"/user/", body)
+				assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
+				assert.Equal(t, "no\n", drained(t, resp))
+			}
+		})
+	}
+}
+
+func TestWhatIsWrongWithARequestIsTheCallers(t *testing.T) {
+	var headers strings.Builder
+	for i := range 40_000 { // of HTTP/1 within the limit of a server, of HTTP/2 not
+		fmt.Fprintf(&headers, "a%d: b\r\n", i)
+	}
+	for name, tc := range map[string]struct {
+		text, want string
+		status     int
+	}{
+		"chunk":   {"Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\nzz\r\n", "the request cannot be read\n", http.StatusBadRequest},
+		"late":    {"Content-Length: 100\r\n\r\nsome", "the request did not come in time\n", http.StatusRequestTimeout},
+		"headers": {headers.String() + "\r\n", "request headers too large\n", http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, events := watched(t, "gray: v1\ndefault: v1\n")
+			for range 2 {
+				w.provideOver(t, "h2c", "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			}
+			front, _ := w.frontOver(t, "http", "h2c", func(srv *http.Server) {
+				if name == "late" {
+					srv.ReadTimeout = 100 * time.Millisecond
+				}
+			})
+			for range 4 {
+				resp := front.raw(t, "GET /user/ HTTP/1.1\r\nHost: front\r\n\r\n") // the connection to it is there
+				require.Equal(t, http.StatusOK, resp.StatusCode)
+				drained(t, resp)
+			}
+			for range 12 {
+				resp := front.raw(t, "POST /user/ HTTP/1.1\r\nHost: front\r\n"+tc.text)
+				assert.Equal(t, tc.status, resp.StatusCode)
+				assert.Equal(t, tc.want, drained(t, resp))
+			}
+			assert.Empty(t, events)
+		})
+	}
+}
+
+// net/http refuses what is none of its instances' faults in words alone.
+func TestARequestThatCannotBeSentSpeaksAgainstNobody(t *testing.T) {
+	body := func(text string) io.Reader { return struct{ io.Reader }{strings.NewReader(text)} }
+	for name, spoil := range map[string]func(*http.Request){
+		"header value":        func(r *http.Request) { r.Header["X"] = []string{"a\nb"} },
+		"header name":         func(r *http.Request) { r.Header["a b"] = []string{"c"} },
+		"method":              func(r *http.Request) { r.Method = "A B" },
+		"trailer":             func(r *http.Request) { r.Trailer = http.Header{"Content-Length": nil} },
+		"trailer name":        func(r *http.Request) { r.Trailer = http.Header{"a b": nil} },
+		"longer than it says": func(r *http.Request) { r.ContentLength = 2 },
+	} {
+		for scheme := range protocols {
+			t.Run(name+" over "+scheme, func(t *testing.T) {
+				w, events := watched(t, "gray: v1\ndefault: v1\n")
+				for range 2 {
+					w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+				}
+				c := w.client(t)
+				failed := 0
+				for range 12 {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://user/", body("hello"))
+					require.NoError(t, err)
+					spoil(req)
+					if resp, err := c.Do(req); err == nil {
+						drained(t, resp) // it was there before more was sent than should be
+					} else {
+						failed++
+					}
+				}
+				assert.Positive(t, failed)
+				assert.Empty(t, events)
+			})
+		}
+	}
+}
+
+func TestTrailersOfARequestGoThroughAGateway(t *testing.T) {
+	for scheme := range protocols {
+		t.Run(scheme, func(t *testing.T) {
+			w := newWorld(t)
+			w.provideOver(t, scheme, "user", "v1", func(rw http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(rw, r.Trailer.Get("X-Sum"))
+			})
+			front, _ := w.frontOver(t, "http", scheme)
+			const chunks = "Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n0\r\nX-Sum: abc\r\n\r\n"
+			resp := front.raw(t, "POST /user/ HTTP/1.1\r\nHost: front\r\nTrailer: X-Sum\r\n"+chunks)
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			assert.Equal(t, "abc", drained(t, resp))
+		})
+	}
+}
+
+// A handler around a gateway may have taken the body away.
+func TestAGatewayForwardsWhatHasLostItsBody(t *testing.T) {
+	w := newWorld(t)
+	w.provide(t, "user", "v1", hello)
+	transport := httpx.NewTransport(w.resolver)
+	t.Cleanup(transport.Close)
+	gateway := httpx.NewGateway(transport, byPath())
+	front := w.provide(t, "front", "v1", func(rw http.ResponseWriter, r *http.Request) {
+		r.Body = nil
+		gateway.ServeHTTP(rw, r)
+	})
+	resp := front.raw(t, "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 4\r\n\r\nsome")
+	assert.Equal(t, http.StatusBadGateway, resp.StatusCode, "the length that it announces is not what it has")
+	drained(t, resp)
+}
