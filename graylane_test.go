@@ -135,7 +135,7 @@ func TestWithoutNacosARegistrationIsPending(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, registry.Pending, reg.State())
 	assert.Equal(t, ":8081", reg.Instance().Addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	require.ErrorContains(t, reg.Ready(ctx), "connection refused")
 
@@ -156,7 +156,7 @@ func TestAPendingRegistrationCanBeClosed(t *testing.T) {
 
 func TestReadySaysWhatIsMissing(t *testing.T) {
 	gl := open(t, WithServers("127.0.0.1:1"))
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	err := gl.Ready(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)

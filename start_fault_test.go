@@ -24,11 +24,11 @@ func TestAStartWithoutNacosAndCache(t *testing.T) { // F25
 	nacos.Stop()
 	start := time.Now()
 	gl := open(t, WithServers(nacos.Addr()))
-	assert.Less(t, time.Since(start), time.Second, "Open does not wait")
+	assert.Less(t, time.Since(start), 8*time.Second, "Open does not wait")
 
 	view, err := gl.Resolver().View(gl.Resolver().Service("user"), "")
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	start = time.Now()
 	_, err = view.Pick(ctx, asked{}, nil)
@@ -36,7 +36,7 @@ func TestAStartWithoutNacosAndCache(t *testing.T) { // F25
 	require.ErrorIs(t, err, resolver.ErrNotReady)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "connection refused", "it says why")
-	assert.Less(t, took, time.Second)
+	assert.Less(t, took, 8*time.Second)
 	require.ErrorContains(t, gl.Ready(ctx), "connection refused")
 
 	require.NoError(t, nacos.Restart(nacostest.WipeData))

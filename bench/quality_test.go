@@ -56,7 +56,7 @@ func TestWeightedQuality(t *testing.T) {
 				},
 			})
 			if p.name == "ours" || p.name == "ours-view" {
-				assert.LessOrEqual(t, still.worst, 3.0, "the worst error in picks")
+				assert.LessOrEqual(t, still.worst, 4.0, "the worst error in picks, of all starts")
 				// The sequence itself misplaces 0.30 % of 10,000 picks over 100
 				// endpoints; rounding to whole picks alone is 0.13 %.
 				assert.LessOrEqual(t, moving.misplaced, 0.0036, "misplaced traffic with a rebuild every 10 picks")

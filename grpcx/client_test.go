@@ -3,6 +3,7 @@ package grpcx_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,11 +52,12 @@ func TestEveryCallIsDecidedOverConnectionsThatStay(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, reply.GetVersion())
 	}
+	within := float64(3 * runtime.GOMAXPROCS(0)) // each core has begun a run of picks of its own
 	for _, p := range ps[:3] {
-		assert.InDelta(t, calls/2/3, p.calls.Load(), 3, "v1 at %s", p.addr)
+		assert.InDelta(t, calls/2/3, p.calls.Load(), within, "v1 at %s", p.addr)
 	}
 	for _, p := range ps[3:] {
-		assert.InDelta(t, calls/2/2, p.calls.Load(), 3, "v2 at %s", p.addr)
+		assert.InDelta(t, calls/2/2, p.calls.Load(), within, "v2 at %s", p.addr)
 	}
 	assert.Equal(t, []int64{1, 1, 1, 1, 1}, connections(ps...))
 }
@@ -132,17 +134,14 @@ func TestADeadInstanceIsPassedOverInsideItsTarget(t *testing.T) {
 	w := newWorld(t, byHeader)
 	v1, live, dead := newProvider(t, "v1"), newProvider(t, "v2"), newProvider(t, "v2")
 	w.register(v1, live, dead)
-	_, c := w.dial(t)
+	var broken ended
+	_, c := w.dial(t, grpc.WithStatsHandler(&broken))
 	warm(t, c, v1, live, dead)
 	dead.stop()
+	// A call that goes out before the client knows of the break may fail.
+	require.Eventually(t, func() bool { return broken.has(dead.addr) }, patience, time.Millisecond)
 
 	ctx := calling(t, "v2")
-	// A call that is on its way when the connection breaks may fail; this one
-	// follows the break.
-	require.Eventually(t, func() bool {
-		_, err := c.Say(ctx, &hello.HelloRequest{})
-		return err == nil
-	}, patience, time.Millisecond)
 	for range 100 {
 		reply, err := c.Say(ctx, &hello.HelloRequest{})
 		require.NoError(t, err)

@@ -34,13 +34,19 @@ func hangs(t *testing.T, version string) registry.Instance {
 	return p.instance()
 }
 
-// refuses is an instance that nobody listens at.
+// refuses is an instance that nobody listens at. Its port is that of a connection, so that
+// no other process can listen there meanwhile.
 func refuses(t *testing.T, version string) registry.Instance {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	p := provider{addr: ln.Addr().String(), version: version}
+	t.Cleanup(func() { _ = ln.Close() })
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	p := provider{addr: conn.LocalAddr().String(), version: version}
+	_, err = net.Dial("tcp", p.addr)
+	require.ErrorContains(t, err, "refused")
 	return p.instance()
 }
 
@@ -123,7 +129,7 @@ func TestADeadlineEndsTheWaitAndSaysWhatForItWas(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, c := test.world(t).dial(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, err := c.Say(ctx, &hello.HelloRequest{})
 			assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "%v", err)
@@ -158,7 +164,7 @@ func TestAWaitForTheFirstListEndsWhenGRPCSaysSo(t *testing.T) {
 	defer shared.Close()
 	w := &world{resolver: r}
 
-	_, c := w.dial(t, grpcx.WithServiceConfig(`{"methodConfig": [{"name": [{}], "timeout": "0.05s"}]}`))
+	_, c := w.dial(t, grpcx.WithServiceConfig(`{"methodConfig": [{"name": [{}], "timeout": "1s"}]}`))
 	start := time.Now()
 	_, err = c.Say(calling(t, ""), &hello.HelloRequest{})
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "%v", err)
@@ -353,7 +359,7 @@ func TestARetryKeepsItsDecision(t *testing.T) {
 	_, c := w.dial(t, grpcx.WithServiceConfig(`{"methodConfig": [{
 		"name": [{}],
 		"retryPolicy": {
-			"maxAttempts": 2, "initialBackoff": "0.3s", "maxBackoff": "0.3s", "backoffMultiplier": 1,
+			"maxAttempts": 2, "initialBackoff": "2s", "maxBackoff": "2s", "backoffMultiplier": 1,
 			"retryableStatusCodes": ["UNAVAILABLE"]
 		}
 	}]}`))

@@ -48,7 +48,7 @@ func TestAnIdempotentCallGoesToAnotherInstance(t *testing.T) {
 		return err
 	}
 	failed := 0
-	for range 4 { // five failures would eject it
+	for i := 0; i < 100 && (i < 4 || failed == 0); i++ { // five failures would eject it
 		if err := say(calling(t, "v2")); err != nil {
 			require.Equal(t, codes.Unavailable, status.Code(err))
 			failed++
@@ -58,7 +58,7 @@ func TestAnIdempotentCallGoesToAnotherInstance(t *testing.T) {
 	assert.Equal(t, int64(failed), bad.calls.Load(), "it may have been carried out: who does not say that this is harmless gets the error")
 	assert.Empty(t, good.header(lane.HeaderAttempt))
 	marked, again := resolver.WithIdempotent(calling(t, "v2")), 0
-	for range 4 {
+	for i := 0; i < 100 && (i < 4 || again == 0); i++ {
 		require.NoError(t, say(marked))
 		again += len(good.header(lane.HeaderAttempt))
 	}
@@ -76,14 +76,14 @@ func TestAnAnswerIsNotAskedForAgain(t *testing.T) {
 			failed++
 		}
 	}
-	assert.InDelta(t, 20, failed, 2, "and it ejects nobody")
+	assert.InDelta(t, 20, failed, 5, "and it ejects nobody")
 }
 
 func TestPartsOfARetryAreNotSentAgain(t *testing.T) {
 	bad, _, c := pair(t, byHeader)
 	bad.fail.Store(uint32(codes.Unavailable))
 	failed := 0
-	for range 4 {
+	for i := 0; i < 100 && (i < 4 || failed == 0); i++ {
 		if _, err := c.Say(lane.WithRetried(resolver.WithIdempotent(calling(t, "v2"))), &hello.HelloRequest{}); err != nil {
 			failed++
 		}
@@ -93,14 +93,14 @@ func TestPartsOfARetryAreNotSentAgain(t *testing.T) {
 }
 
 func TestTheDocumentLimitsAttempts(t *testing.T) {
-	bad, _, c := pair(t, byHeader+"limits: {v2: {timeout: 50ms, retries: 1}}\n")
+	bad, _, c := pair(t, byHeader+"limits: {v2: {timeout: 1s, retries: 1}}\n")
 	bad.hangs.Store(true)
 	failed := 0
 	for range 2 {
 		if _, err := c.Say(calling(t, "v2"), &hello.HelloRequest{}); err != nil {
 			failed++
 			require.Equal(t, codes.DeadlineExceeded, status.Code(err))
-			require.ErrorContains(t, err, "no answer within 50ms, the limit of the rule document")
+			require.ErrorContains(t, err, "no answer within 1s, the limit of the rule document")
 		}
 	}
 	assert.LessOrEqual(t, failed, 2)
@@ -141,7 +141,7 @@ func TestAProcessThatWasStartedAgainIsConnectedToAtOnce(t *testing.T) {
 	}
 	registered(p, "one")
 	never := backoff.Config{BaseDelay: time.Hour, Multiplier: 1, MaxDelay: time.Hour}
-	_, c := w.dial(t, grpc.WithConnectParams(grpc.ConnectParams{Backoff: never, MinConnectTimeout: time.Second}))
+	_, c := w.dial(t, grpc.WithConnectParams(grpc.ConnectParams{Backoff: never, MinConnectTimeout: patience}))
 	warm(t, c, p)
 	p.stop()
 	require.Eventually(t, func() bool {

@@ -129,6 +129,28 @@ func (o *opened) HandleConn(_ context.Context, s stats.ConnStats) {
 	}
 }
 
+// ended is the addresses to which a connection of the client has ended.
+type ended struct{ addrs sync.Map }
+
+type endedAddr struct{}
+
+func (*ended) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+func (*ended) HandleRPC(context.Context, stats.RPCStats)                       {}
+func (*ended) TagConn(ctx context.Context, i *stats.ConnTagInfo) context.Context {
+	return context.WithValue(ctx, endedAddr{}, i.RemoteAddr.String())
+}
+
+func (e *ended) HandleConn(ctx context.Context, s stats.ConnStats) {
+	if _, ok := s.(*stats.ConnEnd); ok {
+		e.addrs.Store(ctx.Value(endedAddr{}), true)
+	}
+}
+
+func (e *ended) has(addr string) bool {
+	_, ok := e.addrs.Load(addr)
+	return ok
+}
+
 // world is a registry, a document, and a resolver over both.
 type world struct {
 	registry  *memory.Registry

@@ -289,7 +289,7 @@ func TestPublishThatNacosRefuses(t *testing.T) {
 		}
 		return nacostest.Pass()
 	})
-	r = graylane(t, "", append(args, "--timeout", "1s")...)
+	r = graylane(t, "", append(args, "--timeout", "2900ms")...)
 	assert.Equal(t, exitOK, r.code, r.err)
 	assert.Contains(t, r.out, "published revision")
 	assert.Contains(t, r.out, "no consumer says that it consumes this\n")
@@ -309,7 +309,7 @@ func TestConsumersThatGoAreNamed(t *testing.T) {
 		}
 		return nacostest.Pass()
 	})
-	r := graylane(t, "", "publish", "--wait", "2s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
+	r := graylane(t, "", "publish", "--wait", "6s", "--timeout", "30s", "--nacos", srv.Addr(), "--yes", file(t, "gray.order.yaml", good))
 	assert.Equal(t, exitFailed, r.code, "it may have died of the document")
 	assert.Contains(t, r.out, "applied by 2 of 2 consumers\n")
 	assert.Contains(t, r.out, "gone meanwhile: box pid 1, 10.0.0.9, boot AAAA\n")

@@ -186,7 +186,7 @@ func TestLostNotificationIsFoundByComparing(t *testing.T) {
 	require.Eventually(t, func() bool { return srv.Listeners(config.DefaultGroup, id) == 1 }, patience, time.Millisecond)
 	srv.Intercept(drop("ConfigChangeNotifyRequest"))
 	srv.Publish(config.DefaultGroup, id, "1")
-	assert.Equal(t, "present 1", next(t, docs, 14*time.Second))
+	assert.Equal(t, "present 1", next(t, docs, 20*time.Second))
 }
 
 func TestNotificationDuringAReadIsReadAgain(t *testing.T) {
@@ -214,19 +214,22 @@ func TestChangeThatIsTakenBackIsNotReported(t *testing.T) {
 	docs := watch(t, c, id)
 	assert.Equal(t, "present 1", next(t, docs, patience))
 	require.Eventually(t, func() bool { return srv.Listeners(config.DefaultGroup, id) == 1 }, patience, time.Millisecond)
-	read := make(chan struct{}, 10)
+	read, held := make(chan struct{}, 10), make(chan struct{})
 	srv.Intercept(func(r nacostest.Request) nacostest.Action {
 		if r.Type != "ConfigQueryRequest" {
 			return nacostest.Pass()
 		}
 		read <- struct{}{}
-		return nacostest.Delay(100 * time.Millisecond)
+		<-held // a delay might end before the publish
+		return nacostest.Pass()
 	})
 	srv.Publish(config.DefaultGroup, id, "2")
 	<-read                                    // is held up, until
 	srv.Publish(config.DefaultGroup, id, "1") // it is 1 again
+	held <- struct{}{}
 	<-read
 	srv.Publish(config.DefaultGroup, id, "3")
+	close(held)
 	assert.Equal(t, "present 3", next(t, docs, patience))
 }
 

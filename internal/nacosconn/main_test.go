@@ -108,11 +108,23 @@ func httpAddr(grpcPort int) string {
 	return server{host: "127.0.0.1", port: grpcPort - grpcOffset}.http()
 }
 
-// deadAddr is a server that refuses connections.
-func deadAddr(t *testing.T) string {
+// refusing is an address that refuses connections. Its port is that of a connection, so that
+// no other process can listen there meanwhile.
+func refusing(t *testing.T) *net.TCPAddr {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return httpAddr(l.Addr().(*net.TCPAddr).Port)
+	t.Cleanup(func() { assert.NoError(t, l.Close()) })
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
+	_, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", conn.LocalAddr().String())
+	require.ErrorContains(t, err, "refused")
+	return conn.LocalAddr().(*net.TCPAddr)
+}
+
+// deadAddr is a server whose gRPC port refuses connections.
+func deadAddr(t *testing.T) string {
+	t.Helper()
+	return httpAddr(refusing(t).Port)
 }

@@ -148,7 +148,7 @@ func TestRevokedTokenBringsOneLoginForAll(t *testing.T) {
 }
 
 func TestUnreachableLoginIsNotRepeatedAtOnce(t *testing.T) {
-	e := Endpoint{Addr: deadAddr(t)}
+	e := Endpoint{Addr: refusing(t).String()}
 	c := UserPassword("u", password).(*userPassword)
 	_, first := c.Headers(t.Context(), e)
 	require.ErrorContains(t, first, "connection refused")

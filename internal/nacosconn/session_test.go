@@ -2,7 +2,6 @@ package nacosconn
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -19,25 +18,15 @@ import (
 
 func TestASessionTriesUntilEachServerHasFailed(t *testing.T) {
 	t.Parallel()
-	refuses, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, refuses.Close())
 	// One that accepts, and says nothing.
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
 
-	open := func(grpc net.Listener) *Session {
-		port := grpc.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is
-		s, err := Open(Config{Servers: []string{fmt.Sprintf("127.0.0.1:%d", port-1000)}}, ModuleNaming, Handler{})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = s.Close() })
-		return s
-	}
-	s := open(refuses)
-	require.Eventually(t, func() bool { return !s.Trying() }, 5*time.Second, time.Millisecond)
+	s := open(t, Config{Servers: []string{deadAddr(t)}}, ModuleNaming, Handler{})
+	require.Eventually(t, func() bool { return !s.Trying() }, patience, time.Millisecond)
 	require.ErrorContains(t, s.Reason(), "connection refused")
-	s = open(silent)
+	s = open(t, Config{Servers: []string{httpAddr(silent.Addr().(*net.TCPAddr).Port)}}, ModuleNaming, Handler{})
 	conn, err := silent.Accept()
 	require.NoError(t, err)
 	defer conn.Close()
@@ -102,7 +91,7 @@ func TestNextServerIsTriedAtOnce(t *testing.T) {
 	start := time.Now()
 	s := open(t, Config{Servers: []string{deadAddr(t), srv.Addr(), deadAddr(t)}}, ModuleNaming, Handler{})
 	require.NoError(t, s.Ready(within(t, patience)))
-	assert.Less(t, time.Since(start), 2*time.Second)
+	assert.Less(t, time.Since(start), backoffMost)
 }
 
 func TestSessionMovesOnWhenItsServerDies(t *testing.T) {
@@ -117,7 +106,7 @@ func TestSessionMovesOnWhenItsServerDies(t *testing.T) {
 	awaitLost(t, c, patience)
 	start := time.Now()
 	c = connected(t, s)
-	assert.Less(t, time.Since(start), time.Second)
+	assert.Less(t, time.Since(start), backoffMost)
 	assert.Equal(t, other.GRPCAddr(), c.server.grpc())
 	other.Stop()
 	awaitLost(t, c, patience)
@@ -134,16 +123,17 @@ func TestHungServerIsNoticedByItsSilence(t *testing.T) {
 	srv.Intercept(func(nacostest.Request) nacostest.Action { return nacostest.Drop() })
 	start := time.Now()
 	awaitLost(t, c, 15*time.Second)
-	assert.InDelta(t, (healthIdle + requestTimeout).Seconds(), time.Since(start).Seconds(), 1)
+	assert.GreaterOrEqual(t, time.Since(start), healthIdle+requestTimeout-time.Second)
 	seen.awaitReason(t, s, "no answer to HealthCheckRequest within 3s")
 	start = time.Now()
 	require.NoError(t, s.Close())
-	assert.Less(t, time.Since(start), 2*time.Second)
+	assert.Less(t, time.Since(start), requestTimeout)
 }
 
 func TestUnansweredRequestEndsWithItsContextAndBringsAHealthCheck(t *testing.T) {
 	t.Parallel()
 	srv := nacostest.Run(t)
+	opened := time.Now()
 	s := open(t, Config{Servers: []string{srv.Addr()}}, ModuleNaming, Handler{})
 	c := connected(t, s)
 	var checks atomic.Int64
@@ -157,10 +147,11 @@ func TestUnansweredRequestEndsWithItsContextAndBringsAHealthCheck(t *testing.T) 
 	start := time.Now()
 	_, err := c.Query(within(t, 50*time.Millisecond), "G", "s")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(start), time.Second)
+	assert.Less(t, time.Since(start), requestTimeout)
 	_, err = c.Query(within(t, patience), "G", "s")
 	require.ErrorContains(t, err, "no answer to ServiceQueryRequest within 3s")
-	require.Eventually(t, func() bool { return checks.Load() == 1 }, time.Second, time.Millisecond, "long before it would be idle")
+	require.Eventually(t, func() bool { return checks.Load() == 1 }, patience, time.Millisecond)
+	assert.Less(t, time.Since(opened), healthIdle, "before it would be idle")
 	select {
 	case <-c.Lost():
 		assert.Fail(t, "a healthy connection was given up")
@@ -188,7 +179,7 @@ func TestConnectionThatTheServerForgotIsReplaced(t *testing.T) {
 	_, err := c.Query(within(t, patience), "G", "s")
 	var refused *ServerError
 	require.ErrorAs(t, err, &refused)
-	awaitLost(t, c, time.Second)
+	awaitLost(t, c, patience)
 	assert.NotSame(t, c, connected(t, s))
 }
 
@@ -265,7 +256,7 @@ func TestCloseIsQuickWhateverTheServerDoes(t *testing.T) {
 			}
 			start := time.Now()
 			require.NoError(t, s.Close())
-			assert.Less(t, time.Since(start), time.Second)
+			assert.Less(t, time.Since(start), requestTimeout)
 		})
 	}
 }
