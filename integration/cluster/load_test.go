@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,7 +82,7 @@ func newTraffic(t *testing.T, servers []string, service string) *traffic {
 	f := &traffic{
 		t: t, servers: servers, service: service,
 		recorder: judge.NewRecorder(1_000_000), views: map[string]*resolver.View{},
-		facts:     judge.Facts{RulesWithin: time.Second, ListWithin: 5 * time.Second},
+		facts:     judge.Facts{RulesWithin: 5 * time.Second, ListWithin: 5 * time.Second},
 		protocols: map[string]string{}, told: map[string]int64{},
 	}
 	client, err := graylane.Open(t.Context(), graylane.WithServers(servers...),
@@ -245,7 +246,7 @@ func (f *traffic) flawless(what string) {
 		what, report.Requests, report.Failed, report.Misrouted, report.Late, report.Versions)
 	assert.Zero(f.t, report.Failed, "failed: %s", strings.Join(failures[:min(len(failures), 10)], "\n"))
 	assert.Zero(f.t, report.Misrouted, "misrouted: %s", strings.Join(report.Convictions(5), "\n"))
-	assert.Zero(f.t, report.Late, "attempts under rules or lists that were too old")
+	assert.Zero(f.t, report.Late, "attempts under rules or lists that were too old: %s", strings.Join(f.late(report), "\n"))
 	assert.Positive(f.t, report.Versions["v1"])
 	assert.Positive(f.t, report.Versions["v2"])
 }
@@ -255,17 +256,30 @@ func (f *traffic) flawless(what string) {
 func (f *traffic) failures(log []judge.Attempt) []string {
 	var out []string
 	for i := range log {
-		a := &log[i]
-		if !a.Last || a.Error == "" {
-			continue
+		if a := &log[i]; a.Last && a.Error != "" {
+			out = append(out, f.tell(a)+": "+a.Error)
 		}
-		when := ""
-		for _, in := range f.facts.Instances {
-			if in.Addr == a.Addr && in.Until != 0 && in.Until <= a.Begin {
-				when = fmt.Sprintf(", %s after it was told to end", rounded(time.Duration(a.Begin-in.Until)))
-			}
-		}
-		out = append(out, fmt.Sprintf("%s at %s by list %d%s: %s", a.ID, a.Addr, a.List, when, a.Error))
 	}
 	return out
+}
+
+// late says the same of the first and the last attempts that came too late.
+func (f *traffic) late(report *judge.Report) []string {
+	var out []string
+	for i := range report.Verdicts {
+		if v := &report.Verdicts[i]; v.Late {
+			out = append(out, f.tell(&v.Attempt)+", rules "+v.Attempt.Rules)
+		}
+	}
+	return slices.Concat(out[:min(len(out), 5)], out[max(len(out)-5, 0):])
+}
+
+func (f *traffic) tell(a *judge.Attempt) string {
+	when := ""
+	for _, in := range f.facts.Instances {
+		if in.Addr == a.Addr && in.Until != 0 && in.Until <= a.Begin {
+			when = fmt.Sprintf(", %s after it was told to end", rounded(time.Duration(a.Begin-in.Until)))
+		}
+	}
+	return fmt.Sprintf("%s at %s by list %d%s", a.ID, a.Addr, a.List, when)
 }

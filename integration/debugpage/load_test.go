@@ -67,7 +67,7 @@ func TestViewersCostRequestsLittle(t *testing.T) {
 	t.Logf("FIGURE debug page, pages loaded meanwhile: %d", loads)
 	assert.Positive(t, loads)
 	// Generous: a machine that is busy with something else delays both alike.
-	assert.Less(t, percentile(watched, 99), 10*percentile(alone, 99)+20*time.Millisecond)
+	assert.Less(t, percentile(watched, 99), 10*percentile(alone, 99)+200*time.Millisecond)
 }
 
 func percentile(sorted []time.Duration, p int) time.Duration { return sorted[len(sorted)*p/100] }

@@ -14,8 +14,13 @@ import (
 	"github.com/graylane/graylane/registry"
 )
 
-// maxClose is what Client.Close promises.
-const maxClose = 2 * time.Second
+const (
+	// maxClose is what Client.Close promises.
+	maxClose = 2 * time.Second
+	// closes is how many clients are closed in each case: the machine may stand
+	// still during one.
+	closes = 3
+)
 
 // patient is a Nacos of one's own, to do harm to.
 type patient struct {
@@ -48,21 +53,28 @@ func closeInTime(t *testing.T, victim patient) {
 	t.Helper()
 	check := func(what string, harm func()) {
 		before := goleak.IgnoreCurrent()
-		client := busyClient(t, victim.addr)
+		var clients []*graylane.Client
+		for range closes {
+			clients = append(clients, busyClient(t, victim.addr))
+		}
 		harm()
-		closeTimed(t, client, "Nacos "+what)
+		closeTimed(t, clients, "Nacos "+what)
 		assert.NoError(t, goleak.Find(before), "goroutines left by Close with Nacos %s", what)
 	}
 	check("well", func() {})
 	check("hung", victim.hang)
 
-	// And a client that never had a connection.
+	// And clients that never had a connection.
 	before := goleak.IgnoreCurrent()
-	client, err := graylane.Open(t.Context(), graylane.WithServers(victim.addr))
-	require.NoError(t, err)
-	_, err = client.Register(t.Context(), registry.Service{Name: "close"}, registry.NewInstance("127.0.0.1:1"))
-	require.NoError(t, err)
-	closeTimed(t, client, "Nacos hung from the start")
+	var clients []*graylane.Client
+	for range closes {
+		client, err := graylane.Open(t.Context(), graylane.WithServers(victim.addr))
+		require.NoError(t, err)
+		_, err = client.Register(t.Context(), registry.Service{Name: "close"}, registry.NewInstance("127.0.0.1:1"))
+		require.NoError(t, err)
+		clients = append(clients, client)
+	}
+	closeTimed(t, clients, "Nacos hung from the start")
 	require.NoError(t, goleak.Find(before))
 
 	victim.resume()
@@ -87,11 +99,15 @@ func busyClient(t *testing.T, addr string) *graylane.Client {
 	return client
 }
 
-func closeTimed(t *testing.T, client *graylane.Client, what string) {
+func closeTimed(t *testing.T, clients []*graylane.Client, what string) {
 	t.Helper()
-	start := time.Now()
-	require.NoError(t, client.Close())
-	took := time.Since(start)
-	assert.Less(t, took, maxClose)
-	figure(t, "%s: Close took %s", what, took.Round(100*time.Microsecond))
+	var took []time.Duration
+	for _, client := range clients {
+		start := time.Now()
+		require.NoError(t, client.Close())
+		took = append(took, time.Since(start).Round(100*time.Microsecond))
+	}
+	figure(t, "%s: Close took %s", what, took)
+	assert.Less(t, percentile(took, 50), maxClose)
+	assert.Less(t, percentile(took, 100), patience)
 }

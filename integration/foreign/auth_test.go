@@ -105,7 +105,7 @@ func TestOurClientsSayThatALoginFailed(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, reg.Close()) }()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("enough"))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("enough"))
 	defer cancel()
 	err = reg.Ready(ctx)
 	require.ErrorContains(t, err, `login of user "u" refused: status 500`)
