@@ -18,6 +18,8 @@ import (
 	"github.com/graylane/graylane/grpcx"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/internal/hello"
+	"github.com/graylane/graylane/registry"
+	"github.com/graylane/graylane/resolver"
 )
 
 // envProvider makes a process a provider; it holds one as JSON.
@@ -60,7 +62,8 @@ func (p Provider) play() error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3) // the test is gone
 	}()
-	gl, err := graylane.Open(ctx, graylane.WithServers(p.Servers...), graylane.WithIP("127.0.0.1"), graylane.WithVersion(p.Version))
+	gl, err := graylane.Open(ctx, graylane.WithServers(p.Servers...), graylane.WithIP("127.0.0.1"), graylane.WithVersion(p.Version),
+		graylane.WithHooks(resolver.Hooks{OnError: func(_ registry.Service, err error) { complain(err) }}))
 	if err != nil {
 		return err
 	}
@@ -91,12 +94,15 @@ func (p Provider) serve(ctx context.Context, gl *graylane.Client, protocol strin
 	if protocol == "grpc" {
 		return grpcx.ServeListener(ctx, gl, p.Service, ln, func(s *grpc.Server) {
 			hello.RegisterHelloServer(s, greeter{version: p.Version})
-		})
+		}, grpcx.WithOnError(complain))
 	}
 	return httpx.ServeListener(ctx, gl, p.Service, ln, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "hello")
-	}))
+	}), httpx.WithOnError(complain))
 }
+
+// complain says what goes wrong, for the test's output.
+func complain(err error) { fmt.Fprintln(os.Stderr, "fleet: a provider:", err) }
 
 // greeter is the gRPC service.
 type greeter struct {
