@@ -98,9 +98,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.Out.Trailer = p.In.Trailer // filled in at the body's end
 	}
 	proxy.ModifyResponse = func(resp *http.Response) error {
-		if resp.StatusCode != http.StatusSwitchingProtocols {
-			body.answered()
-		}
+		body.answered(resp.StatusCode)
 		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {

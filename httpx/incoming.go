@@ -100,11 +100,11 @@ func (b *incoming) giveUp() {
 // answered is called before the answer begins. Over HTTP/1, one that does not wait for
 // the end of the request is the last on its connection: net/http panics over another
 // one (golang/go#68560), and a caller may never send what is left.
-func (b *incoming) answered() {
+func (b *incoming) answered(status int) {
 	b.mu.Lock()
 	b.over = true
 	b.mu.Unlock()
-	if !b.http1 || b.ended.Load() || http.NewResponseController(b.w).EnableFullDuplex() != nil {
+	if !b.http1 || status == http.StatusSwitchingProtocols || b.ended.Load() || http.NewResponseController(b.w).EnableFullDuplex() != nil {
 		return
 	}
 	b.early = true
