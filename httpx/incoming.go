@@ -91,7 +91,7 @@ func (b *incoming) giveUp() {
 	}
 	b.stalled = true
 	if b.http1 {
-		_ = http.NewResponseController(b.w).SetReadDeadline(time.Unix(1, 0)) // Close would wait for the Read
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now()) // Close would wait for the Read
 	} else {
 		_ = b.ReadCloser.Close()
 	}
