@@ -1,10 +1,12 @@
 package httpx
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +24,7 @@ type incoming struct {
 	io.ReadCloser
 	length int64 // -1: not known
 	w      http.ResponseWriter
+	ctx    context.Context //nolint:containedctx // the request's
 	http1  bool
 
 	turn   chan struct{} // is full while a Read runs
@@ -33,6 +36,7 @@ type incoming struct {
 	mu      sync.Mutex // guards what follows
 	over    bool       // the answer has begun, or the handler ends: no Read is to be ended
 	stalled bool       // a Read had to be ended
+	lost    bool       // the caller's connection had ended before, by its ReadTimeout say
 	failed  error      // why it could not be read
 }
 
@@ -41,7 +45,10 @@ type incoming struct {
 const grace = 50 * time.Millisecond
 
 func newIncoming(w http.ResponseWriter, r *http.Request) *incoming {
-	return &incoming{ReadCloser: r.Body, length: r.ContentLength, w: w, http1: r.ProtoMajor == 1, turn: make(chan struct{}, 1)}
+	return &incoming{
+		ReadCloser: r.Body, length: r.ContentLength, w: w, ctx: r.Context(), http1: r.ProtoMajor == 1,
+		turn: make(chan struct{}, 1),
+	}
 }
 
 // Read implements io.Reader.
@@ -89,7 +96,7 @@ func (b *incoming) giveUp() {
 	if b.over || len(b.turn) == 0 {
 		return
 	}
-	b.stalled = true
+	b.stalled, b.lost = true, errors.Is(b.ctx.Err(), context.Canceled)
 	if b.http1 {
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now()) // Close would wait for the Read
 	} else {
@@ -147,6 +154,8 @@ func (b *incoming) explain(err error) error {
 	switch {
 	case b.failed != nil:
 		return &unreadError{b.failed}
+	case b.lost:
+		return &unreadError{os.ErrDeadlineExceeded} // or the caller left, who will not read this
 	case b.stalled:
 		return fmt.Errorf("%w: %w", errStalled, err)
 	}
