@@ -33,11 +33,9 @@ type incoming struct {
 	closed atomic.Bool
 	early  bool // the answer has begun before the end
 
-	mu      sync.Mutex // guards what follows
-	over    bool       // the answer has begun, or the handler ends: no Read is to be ended
-	stalled bool       // a Read had to be ended
-	lost    bool       // the caller's connection had ended before, by its ReadTimeout say
-	failed  error      // why it could not be read
+	mu   sync.Mutex // guards what follows
+	over bool       // the answer has begun, or the handler ends: no Read is to be ended
+	why  error      // the first reason why it was not read to its end: errStalled, or an unreadError
 }
 
 // grace is how long a failure, or what is to be told the caller, waits for a Read, which
@@ -68,9 +66,7 @@ func (b *incoming) Read(p []byte) (int, error) {
 		b.ended.Store(true)
 	case err != nil:
 		b.mu.Lock()
-		if !b.stalled {
-			b.failed = err
-		}
+		b.because(&unreadError{err})
 		b.mu.Unlock()
 	}
 	return n, err
@@ -96,11 +92,23 @@ func (b *incoming) giveUp() {
 	if b.over || len(b.turn) == 0 {
 		return
 	}
-	b.stalled, b.lost = true, errors.Is(b.ctx.Err(), context.Canceled)
+	if errors.Is(b.ctx.Err(), context.Canceled) {
+		// The connection has ended: its ReadTimeout, or the caller left, who will not read this.
+		b.because(&unreadError{os.ErrDeadlineExceeded})
+	} else {
+		b.because(errStalled)
+	}
 	if b.http1 {
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now()) // Close would wait for the Read
 	} else {
 		_ = b.ReadCloser.Close()
+	}
+}
+
+// because keeps the first reason: what follows may come of it. The caller holds mu.
+func (b *incoming) because(err error) {
+	if b.why == nil {
+		b.why = err
 	}
 }
 
@@ -152,14 +160,12 @@ func (b *incoming) explain(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.failed != nil:
-		return &unreadError{b.failed}
-	case b.lost:
-		return &unreadError{os.ErrDeadlineExceeded} // or the caller left, who will not read this
-	case b.stalled:
+	case b.why == nil:
+		return err
+	case errors.Is(b.why, errStalled):
 		return fmt.Errorf("%w: %w", errStalled, err)
 	}
-	return err
+	return b.why
 }
 
 // unreadError is why a request's body could not be read.
