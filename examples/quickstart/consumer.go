@@ -82,7 +82,7 @@ func startConsumer(ctx context.Context, s *stage) (*consumer, error) {
 		_ = c.conn.Close()
 		_ = client.Close()
 	}
-	if err := errors.Join(c.seesOrder(ctx), c.follow(ctx, "", 4)); err != nil {
+	if err := c.follow(ctx, "", 4); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -172,15 +172,8 @@ func (c *consumer) follow(ctx context.Context, revision string, instances int) e
 			return fmt.Errorf("%s: waiting for %d instances and rules %q: %w", protocol, instances, revision, err)
 		}
 	}
-	return nil
-}
-
-// seesOrder waits until the order service is known.
-func (c *consumer) seesOrder(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	err := c.await(ctx, orderService, "http", func(s *resolver.State) bool { return s.Snapshot.Len() > 0 })
-	if err != nil {
+	// Who calls the order service must know it.
+	if err := c.await(ctx, orderService, "http", func(s *resolver.State) bool { return s.Snapshot.Len() > 0 }); err != nil {
 		return fmt.Errorf("waiting for %s: %w", orderService, err)
 	}
 	return nil
