@@ -9,9 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/graylane/graylane/registry/memory"
-	"github.com/graylane/graylane/resolver"
 )
 
 // brokenUpload is the body of a caller who goes away in the middle of it.
@@ -28,13 +25,7 @@ func (b *brokenUpload) Read(p []byte) (int, error) {
 func (*brokenUpload) Close() error { return nil }
 
 func TestAnUploadThatBreaksSpeaksAgainstNobody(t *testing.T) {
-	events := make(chan resolver.Event, 100)
-	w := newWorld(t)
-	var err error
-	w.Registry = memory.New()
-	w.resolver, err = resolver.New(w.Registry, nil, resolver.WithHooks(resolver.Hooks{OnEvent: func(e resolver.Event) { events <- e }}))
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, w.resolver.Close()) })
+	w, events := watched(t, "")
 	for range 4 {
 		w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	}

@@ -42,6 +42,18 @@ func echoLines(t *testing.T) http.HandlerFunc {
 	}
 }
 
+// hearsEchoes sends line by line, and hears each before it sends the next.
+func hearsEchoes(t *testing.T, request io.Writer, answer *bufio.Reader) {
+	t.Helper()
+	for _, line := range []string{"one\n", "two\n"} {
+		_, err := io.WriteString(request, line)
+		require.NoError(t, err)
+		got, err := answer.ReadString('\n')
+		require.NoError(t, err)
+		assert.Equal(t, "echo "+line, got)
+	}
+}
+
 // front starts a gateway that is a service itself, so that its callers speak
 // scheme to it as it does to its services, and returns what it logs.
 func (w *world) front(t *testing.T, scheme string) (p *provider, logged *logs) {
@@ -98,13 +110,7 @@ func TestAGatewayStreamsBothWays(t *testing.T) {
 				resp, err := c.Do(req)
 				require.NoError(t, err)
 				answer := bufio.NewReader(resp.Body)
-				for _, line := range []string{"one\n", "two\n"} {
-					_, err := io.WriteString(write, line)
-					require.NoError(t, err)
-					got, err := answer.ReadString('\n')
-					require.NoError(t, err)
-					assert.Equal(t, "echo "+line, got)
-				}
+				hearsEchoes(t, write, answer)
 				require.NoError(t, write.Close())
 				_, err = answer.ReadByte()
 				require.ErrorIs(t, err, io.EOF)
@@ -223,13 +229,17 @@ func errorOf(t *testing.T, c *http.Client, req *http.Request) error {
 	return err
 }
 
-// watched makes a world with rules for "user" that tells what happens to instances.
+// watched makes a world with rules for "user", if there are any, that tells what happens
+// to instances.
 func watched(t *testing.T, rules string) (w *world, events chan resolver.Event) {
 	t.Helper()
 	events = make(chan resolver.Event, 100)
 	w = newWorld(t)
 	w.Registry = memory.New()
-	docs := configmemory.New(map[string]string{config.ServiceDocID("user"): rules})
+	docs := configmemory.New(nil)
+	if rules != "" {
+		docs.Set(config.ServiceDocID("user"), rules)
+	}
 	var err error
 	w.resolver, err = resolver.New(w.Registry, docs, resolver.WithHooks(resolver.Hooks{OnEvent: func(e resolver.Event) { events <- e }}))
 	require.NoError(t, err)

@@ -124,13 +124,7 @@ func TestTrailersAndBodiesGoBothWaysAtOnce(t *testing.T) {
 			resp, err := w.client(t).Do(req)
 			require.NoError(t, err, "the answer begins before the request has ended")
 			answer := bufio.NewReader(resp.Body)
-			for _, line := range []string{"one\n", "two\n"} {
-				_, err := io.WriteString(write, line)
-				require.NoError(t, err)
-				got, err := answer.ReadString('\n')
-				require.NoError(t, err)
-				assert.Equal(t, "echo "+line, got)
-			}
+			hearsEchoes(t, write, answer)
 			w.notDone(t)
 			req.Trailer.Set("X-Sum", "2")
 			require.NoError(t, write.Close())
