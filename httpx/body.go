@@ -86,7 +86,8 @@ func (a *attempt) carry(base http.RoundTripper) (*http.Response, error) {
 	ctx := a.out.Context()
 	stop := context.AfterFunc(ctx, a.kept.abort)
 	resp, err := base.RoundTrip(&a.out)
-	if !stop() && err != nil {
+	stop()
+	if err != nil && ctx.Err() != nil { // abort may not have been called yet
 		a.kept.late()
 		err = context.Cause(ctx) // and not that the body was closed
 	}

@@ -26,6 +26,7 @@ type incoming struct {
 	w      http.ResponseWriter
 	ctx    context.Context //nolint:containedctx // the request's
 	http1  bool
+	asked  bool // to be sent (RFC 9110, section 10.1.1): the first Read asks for it
 
 	turn   chan struct{} // is full while a Read runs
 	read   int64         // by the transport alone
@@ -45,7 +46,7 @@ const grace = 50 * time.Millisecond
 func newIncoming(w http.ResponseWriter, r *http.Request) *incoming {
 	return &incoming{
 		ReadCloser: r.Body, length: r.ContentLength, w: w, ctx: r.Context(), http1: r.ProtoMajor == 1,
-		turn: make(chan struct{}, 1),
+		asked: r.Header.Get("Expect") != "", turn: make(chan struct{}, 1),
 	}
 }
 
@@ -152,20 +153,43 @@ func (b *incoming) idle() {
 // errStalled is with the error of a request whose body was waited for.
 var errStalled = errors.New("httpx: the request's body did not come")
 
+// maxLeft is how much is read of a request that is answered with an error, so that its
+// connection can be used again: net/http's measure.
+const maxLeft = 256 << 10
+
+// rest reads what is left of a request that is answered with an error, and reports
+// whether it came in time. net/http would wait without bound for a caller who does not
+// send it. No Read follows.
+func (b *incoming) rest() bool {
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	if !b.http1 || b.ended.Load() || b.asked && b.read == 0 {
+		return true
+	}
+	late := time.AfterFunc(grace, func() { _ = http.NewResponseController(b.w).SetReadDeadline(time.Now()) })
+	_, err := io.CopyN(io.Discard, b.ReadCloser, maxLeft)
+	inTime := late.Stop()
+	if !inTime || !errors.Is(err, io.EOF) {
+		b.w.Header()["Connection"] = []string{"close"}
+	}
+	return inTime
+}
+
 // explain adds to the error of a request what its body has to do with it, and ends a Read
 // that the caller need not be waited for any more.
 func (b *incoming) explain(err error) error {
 	b.idle() // it may be about to say why it has failed
 	b.giveUp()
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	why := b.why
+	b.mu.Unlock()
 	switch {
-	case b.why == nil:
+	case why == nil && b.rest():
 		return err
-	case errors.Is(b.why, errStalled):
+	case why == nil, errors.Is(why, errStalled):
 		return fmt.Errorf("%w: %w", errStalled, err)
 	}
-	return b.why
+	return why
 }
 
 // unreadError is why a request's body could not be read.

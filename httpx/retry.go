@@ -123,6 +123,7 @@ func idempotent(req *http.Request) bool {
 // could not is no fault of the instance.
 type kept struct {
 	body io.ReadCloser
+	once sync.Once // closes it
 
 	mu      sync.Mutex // guards what follows; the body is not read under it
 	read    bool       // something was asked for
@@ -159,7 +160,7 @@ func (k *kept) abort() {
 	if in, ok := k.body.(*incoming); ok && now {
 		in.giveUp()
 	} else if now {
-		_ = k.body.Close()
+		_ = k.shut()
 	}
 }
 
@@ -185,9 +186,14 @@ func (k *kept) Close() error {
 	now := k.read || k.last
 	k.mu.Unlock()
 	if now {
-		return k.body.Close()
+		return k.shut()
 	}
 	return nil
+}
+
+func (k *kept) shut() (err error) {
+	k.once.Do(func() { err = k.body.Close() })
+	return err
 }
 
 // whole reports whether another attempt can have the body.
@@ -212,7 +218,7 @@ func (k *kept) release() {
 	now := k.closed && !k.read
 	k.mu.Unlock()
 	if now {
-		_ = k.body.Close() // nothing was read of it
+		_ = k.shut() // nothing was read of it
 	}
 }
 

@@ -19,26 +19,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/graylane/graylane/config"
-	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/lane"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/resolver"
 )
-
-// ruled is a world whose services have one rule document.
-func ruled(t *testing.T, text string, services ...string) *world {
-	t.Helper()
-	w, docs := newWorld(t), configmemory.New(nil)
-	for _, name := range services {
-		docs.Set(config.ServiceDocID(name), text)
-	}
-	var err error
-	w.resolver, err = resolver.New(w, docs, resolver.WithSlowStart(0))
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, w.resolver.Close()) })
-	return w
-}
 
 // die makes an instance one that nobody listens at, and that is still registered.
 func (p *provider) die() {

@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/graylane/graylane/config"
+	configmemory "github.com/graylane/graylane/config/memory"
 	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/registry"
 	"github.com/graylane/graylane/registry/memory"
@@ -35,24 +37,51 @@ type world struct {
 	*memory.Registry
 	resolver *resolver.Resolver
 	done     chan resolver.Outcome
+	events   chan resolver.Event
 	authority
 }
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{Registry: memory.New(), done: make(chan resolver.Outcome, 100)}
+	return ruled(tb, "")
+}
+
+// ruled is a world whose services have one rule document.
+func ruled(tb testing.TB, text string, services ...string) *world {
+	tb.Helper()
+	w := &world{Registry: memory.New(), done: make(chan resolver.Outcome, 100), events: make(chan resolver.Event, 100)}
+	docs := configmemory.New(nil)
+	for _, name := range services {
+		docs.Set(config.ServiceDocID(name), text)
+	}
 	var err error
-	w.resolver, err = resolver.New(w, nil, resolver.WithSlowStart(0), resolver.WithHooks(resolver.Hooks{
+	w.resolver, err = resolver.New(w, docs, resolver.WithSlowStart(0), resolver.WithHooks(resolver.Hooks{
 		OnDone: func(_ context.Context, _ resolver.Call, o resolver.Outcome, _ time.Duration) {
 			select {
 			case w.done <- o:
 			default: // a test that sends more than that does not look
 			}
 		},
+		OnEvent: func(e resolver.Event) {
+			select {
+			case w.events <- e:
+			default: // likewise
+			}
+		},
 	}))
 	require.NoError(tb, err)
 	tb.Cleanup(func() { assert.NoError(tb, w.resolver.Close()) })
 	return w
+}
+
+// noEvent checks that nothing has happened to an instance.
+func (w *world) noEvent(t *testing.T) {
+	t.Helper()
+	select {
+	case e := <-w.events:
+		assert.Fail(t, "something has happened", "%+v", e)
+	default:
+	}
 }
 
 // outcome returns how the next attempt ended.
