@@ -143,8 +143,8 @@ func TestServeFromTheFirstRequestToTheLast(t *testing.T) {
 	<-running
 	s.cancel()
 	s.requireHealth(t, http.StatusServiceUnavailable)
-	s.requireLeaving(t)
-	require.Empty(t, w.Instances(registry.Service{Name: "user"}), "withdrawn before it stops serving")
+	require.Eventually(t, func() bool { return len(w.Instances(registry.Service{Name: "user"})) == 0 }, patience, time.Millisecond)
+	s.requireLeaving(t)   // it serves those who have not heard of it
 	s.requireHealth(t, 0) // the port is closed, the request still runs
 	select {
 	case err := <-s.result:
