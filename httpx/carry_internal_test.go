@@ -54,3 +54,26 @@ func TestAnUploadThatEndsBeforeItIsAbortedSpeaksAgainstNobody(t *testing.T) {
 		require.ErrorIs(t, a.callers(err), resolver.ErrGivenUp)
 	}
 }
+
+// net/http waits for a Read, though the time of its request is up, and may not have begun
+// it by then.
+func TestAnUploadIsNotReadOnceItsTimeIsUp(t *testing.T) {
+	body := &waiting{make(chan struct{}), make(chan struct{})}
+	k := &kept{body: body}
+	k.abort()
+	_, err := k.Read(nil)
+	require.ErrorIs(t, err, http.ErrBodyReadAfterClose)
+	k.late()
+	require.False(t, k.broken(), "nobody waited for the caller")
+	require.NoError(t, k.Close())
+	require.True(t, k.whole())
+	k.reopened().release()
+	go func() {
+		<-body.asked
+		k.abort()
+	}()
+	_, err = k.Read(nil)
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	k.late()
+	require.True(t, k.broken())
+}

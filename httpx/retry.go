@@ -137,6 +137,10 @@ type kept struct {
 // Read implements io.Reader.
 func (k *kept) Read(p []byte) (int, error) {
 	k.mu.Lock()
+	if k.closed {
+		k.mu.Unlock()
+		return 0, http.ErrBodyReadAfterClose
+	}
 	k.read, k.reading = true, true
 	k.mu.Unlock()
 	n, err := k.body.Read(p)
@@ -149,13 +153,13 @@ func (k *kept) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// abort ends a Read that waits, as the time of its attempt is up: over HTTP/1, net/http
-// would wait for it.
+// abort ends a Read that waits, and lets none follow, as the time of the attempt is up:
+// over HTTP/1, net/http would wait for it.
 func (k *kept) abort() {
 	k.mu.Lock()
 	now := k.reading && !k.closed
 	k.cut = k.cut || now
-	k.closed = k.closed || now
+	k.closed = true
 	k.mu.Unlock()
 	if in, ok := k.body.(*incoming); ok && now {
 		in.giveUp()
