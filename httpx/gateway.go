@@ -76,8 +76,10 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is no tunnel", http.StatusMethodNotAllowed)
 		return
 	}
+	body := newIncoming(w, r)
 	to := g.route(r)
 	if to == nil {
+		body.discard()
 		http.Error(w, "no route", http.StatusNotFound)
 		return
 	}
@@ -85,11 +87,10 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	delete(w.Header(), canonical(VersionHeader))
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = to
-	if r.ContentLength == 0 || r.Body == nil {
+	if body.ended.Load() {
 		g.proxy.ServeHTTP(w, r)
 		return
 	}
-	body := newIncoming(w, r)
 	defer body.end()
 	proxy := g.proxy
 	proxy.Rewrite = func(p *httputil.ProxyRequest) {
@@ -102,7 +103,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-		g.fail(w, r, body.explain(err))
+		status, text := explain(r.Context(), body.explain(err))
+		body.discard()
+		answer(w, status, text)
 	}
 	proxy.ServeHTTP(w, r)
 }
@@ -143,6 +146,10 @@ const statusCallerLeft = 499
 // fail answers a request that was not forwarded, or not answered.
 func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := explain(r.Context(), err)
+	answer(w, status, text)
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}

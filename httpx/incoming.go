@@ -26,7 +26,7 @@ type incoming struct {
 	w      http.ResponseWriter
 	ctx    context.Context //nolint:containedctx // the request's
 	http1  bool
-	asked  bool // to be sent (RFC 9110, section 10.1.1): the first Read asks for it
+	expect bool // the caller waits to be asked for it, as the first Read does (RFC 9110, section 10.1.1)
 
 	turn   chan struct{} // is full while a Read runs
 	read   int64         // by the transport alone
@@ -44,10 +44,12 @@ type incoming struct {
 const grace = 50 * time.Millisecond
 
 func newIncoming(w http.ResponseWriter, r *http.Request) *incoming {
-	return &incoming{
+	b := &incoming{
 		ReadCloser: r.Body, length: r.ContentLength, w: w, ctx: r.Context(), http1: r.ProtoMajor == 1,
-		asked: r.Header.Get("Expect") != "", turn: make(chan struct{}, 1),
+		expect: r.Header.Get("Expect") != "", turn: make(chan struct{}, 1),
 	}
+	b.ended.Store(r.ContentLength == 0 || r.Body == nil)
+	return b
 }
 
 // Read implements io.Reader.
@@ -141,39 +143,20 @@ func (b *incoming) end() {
 	b.idle()
 }
 
-// idle waits until no Read runs; one that waits for a caller, who does not send, goes on.
-func (b *incoming) idle() {
+// idle waits until no Read runs, and reports that none does; one that waits for a caller,
+// who does not send, goes on.
+func (b *incoming) idle() bool {
 	select {
 	case b.turn <- struct{}{}:
 		<-b.turn
-	case <-time.After(grace):
-	}
-}
-
-// errStalled is with the error of a request whose body was waited for.
-var errStalled = errors.New("httpx: the request's body did not come")
-
-// maxLeft is how much is read of a request that is answered with an error, so that its
-// connection can be used again: net/http's measure.
-const maxLeft = 256 << 10
-
-// rest reads what is left of a request that is answered with an error, and reports
-// whether it came in time. net/http would wait without bound for a caller who does not
-// send it. No Read follows.
-func (b *incoming) rest() bool {
-	b.turn <- struct{}{}
-	defer func() { <-b.turn }()
-	if !b.http1 || b.ended.Load() || b.asked && b.read == 0 {
 		return true
+	case <-time.After(grace):
+		return false
 	}
-	late := time.AfterFunc(grace, func() { _ = http.NewResponseController(b.w).SetReadDeadline(time.Now()) })
-	_, err := io.CopyN(io.Discard, b.ReadCloser, maxLeft)
-	inTime := late.Stop()
-	if !inTime || !errors.Is(err, io.EOF) {
-		b.w.Header()["Connection"] = []string{"close"}
-	}
-	return inTime
 }
+
+// errStalled is with the error of a request that has failed while its body was waited for.
+var errStalled = errors.New("httpx: the request's body did not come")
 
 // explain adds to the error of a request what its body has to do with it, and ends a Read
 // that the caller need not be waited for any more.
@@ -181,15 +164,49 @@ func (b *incoming) explain(err error) error {
 	b.idle() // it may be about to say why it has failed
 	b.giveUp()
 	b.mu.Lock()
-	why := b.why
-	b.mu.Unlock()
+	defer b.mu.Unlock()
 	switch {
-	case why == nil && b.rest():
+	case b.why == nil:
 		return err
-	case why == nil, errors.Is(why, errStalled):
-		return fmt.Errorf("%w: %w", errStalled, err)
+	case errors.Is(b.why, errStalled):
+		return fmt.Errorf("%w: %w", err, errStalled)
 	}
-	return why
+	return b.why
+}
+
+const (
+	// maxLeft and leftTime are how much is read of a request that is answered with an
+	// error, and for how long, so that its connection can be used again, or its caller
+	// finds the answer: net/http's measures.
+	maxLeft  = 256 << 10
+	leftTime = 500 * time.Millisecond
+)
+
+// discard is called before an error is answered, and the reason is known. Over HTTP/1,
+// net/http would first read what is left of the request, and wait without bound for a
+// caller who does not send it.
+func (b *incoming) discard() {
+	b.closed.Store(true)
+	b.mu.Lock()
+	b.over = true
+	failed := b.why != nil
+	b.mu.Unlock()
+	if !b.http1 || b.ended.Load() {
+		return
+	}
+	ctl := http.NewResponseController(b.w)
+	if b.idle() && !failed && b.worthIt() && ctl.SetReadDeadline(time.Now().Add(leftTime)) == nil {
+		if _, err := io.CopyN(io.Discard, b.ReadCloser, maxLeft); errors.Is(err, io.EOF) {
+			return // and net/http has lifted the deadline
+		}
+	}
+	b.w.Header()["Connection"] = []string{"close"}
+	_ = ctl.SetReadDeadline(time.Now().Add(leftTime)) // net/http reads on when it has answered
+}
+
+// worthIt reports whether what is left is little, and not still to be asked for.
+func (b *incoming) worthIt() bool {
+	return b.length-b.read < maxLeft && (b.read > 0 || !b.expect)
 }
 
 // unreadError is why a request's body could not be read.

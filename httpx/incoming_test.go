@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -202,14 +203,21 @@ func TestACallersConnectionServesAfterARequestThatNobodyRead(t *testing.T) {
 	assert.Empty(t, logged.String())
 }
 
-// raw sends text on a connection of its own, and returns the answer to it.
-func (p *provider) raw(t *testing.T, text string) *http.Response {
+// dial returns a connection of its own.
+func (p *provider) dial(t *testing.T) net.Conn {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.Listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-	_, err = io.WriteString(conn, text)
+	return conn
+}
+
+// raw sends text on a connection of its own, and returns the answer to it.
+func (p *provider) raw(t *testing.T, text string) *http.Response {
+	t.Helper()
+	conn := p.dial(t)
+	_, err := io.WriteString(conn, text)
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
@@ -324,30 +332,6 @@ func TestAGatewayAnswersAnUploadThatStalls(t *testing.T) {
 			w.noEvent(t)
 		})
 	}
-	// They have not asked for it yet; net/http would read it before it answers.
-	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, silent.Close()) }()
-	for name, service := range map[string]struct {
-		rules, addr, version string
-		want                 int
-	}{
-		"silent":       {shortLimit, silent.Addr().String(), "v1", http.StatusGatewayTimeout},
-		"unreachable":  {allToV1, "127.0.0.1:1", "v1", http.StatusBadGateway},
-		"without a v1": {allToV1, "127.0.0.1:1", "v2", http.StatusServiceUnavailable},
-	} {
-		t.Run("service "+name, func(t *testing.T) {
-			w := ruled(t, service.rules, "user")
-			in := registry.NewInstance(service.addr)
-			in.Metadata = map[string]string{registry.KeyVersion: service.version}
-			w.Set(registry.Service{Name: "user"}, in)
-			front, _ := w.frontOver(t, "http", "https")
-			resp := front.raw(t, some)
-			assert.Equal(t, service.want, resp.StatusCode)
-			assert.True(t, resp.Close)
-			drained(t, resp)
-		})
-	}
 	// Over HTTP/1, net/http waits for the caller.
 	t.Run("service breaks off", func(t *testing.T) {
 		w := newWorld(t)
@@ -374,6 +358,99 @@ func TestAGatewayAnswersAnUploadThatStalls(t *testing.T) {
 		drained(t, resp)
 		require.NoError(t, write.Close())
 	})
+}
+
+// bare is a http.ResponseWriter that can do no more than that.
+type bare struct{ http.ResponseWriter }
+
+// Whoever stops in the middle of a request is told what is wrong with it all the same,
+// and leaves nothing behind: net/http would read a request before it answers.
+func TestACallerWhoStallsIsToldWhatIsWrong(t *testing.T) {
+	const post = "POST /user/ HTTP/1.1\r\nHost: front\r\n"
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, silent.Close()) })
+	around := func(wrap func(http.Handler) http.Handler) func(*http.Server) {
+		return func(srv *http.Server) { srv.Handler = wrap(srv.Handler) }
+	}
+	atMost := func(n int64) func(*http.Server) {
+		return around(func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Body = http.MaxBytesReader(nil, r.Body, n)
+				h.ServeHTTP(w, r)
+			})
+		})
+	}
+	const rest = "Content-Length: 100\r\n\r\nsome"
+	for name, tc := range map[string]struct {
+		text   string
+		want   int
+		adjust func(*http.Server)
+	}{
+		"service that is silent":  {post + rest, http.StatusGatewayTimeout, nil},
+		"chunks":                  {post + "Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n", http.StatusGatewayTimeout, nil},
+		"large request":           {post + "Content-Length: 300000\r\n\r\n" + strings.Repeat("x", 270_000), http.StatusGatewayTimeout, nil},
+		"large request in chunks": {post + "Transfer-Encoding: chunked\r\n\r\n493E0\r\n" + strings.Repeat("x", 270_000), http.StatusGatewayTimeout, nil},
+		"request to be asked for": {post + "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n", http.StatusGatewayTimeout, atMost(200)},
+		"HTTP/1.0": {
+			"POST /user/ HTTP/1.0\r\nHost: front\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n",
+			http.StatusGatewayTimeout, nil,
+		},
+		"ReadTimeout":                   {post + rest, http.StatusGatewayTimeout, func(srv *http.Server) { srv.ReadTimeout = 50 * time.Millisecond }},
+		"ReadTimeout, and all is there": {post + "Content-Length: 4\r\n\r\nsome", http.StatusGatewayTimeout, func(srv *http.Server) { srv.ReadTimeout = 50 * time.Millisecond }},
+		"plain http.ResponseWriter": {post + rest, http.StatusGatewayTimeout, around(func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(bare{w}, r) })
+		})},
+		"no instance":       {post + rest, http.StatusServiceUnavailable, nil},
+		"no route":          {strings.Replace(post, "user/", "", 1) + rest, http.StatusNotFound, nil},
+		"too large":         {strings.Replace(post, "user", "order", 1) + rest, http.StatusRequestEntityTooLarge, atMost(2)},
+		"too large headers": {strings.Replace(post, "user", "order", 1) + manyHeaders() + rest, http.StatusRequestHeaderFieldsTooLarge, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := ruled(t, shortLimit, "user")
+			in := registry.NewInstance(silent.Addr().String())
+			in.Metadata = map[string]string{registry.KeyVersion: "v1"}
+			in.Enabled = name != "no instance"
+			w.Set(registry.Service{Name: "user"}, in)
+			w.provideOver(t, "https", "order", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			front, _ := w.frontOver(t, "http", "https", func(srv *http.Server) {
+				if tc.adjust != nil {
+					tc.adjust(srv)
+				}
+			})
+			if strings.Contains(tc.text, "/order/") { // its limits are known then
+				resp := front.raw(t, "GET /order/ HTTP/1.1\r\nHost: front\r\n\r\n")
+				require.Equal(t, http.StatusOK, resp.StatusCode)
+				drained(t, resp)
+			}
+			conn := front.dial(t)
+			_, err := io.WriteString(conn, tc.text)
+			require.NoError(t, err)
+			answer := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(answer, nil)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, resp.StatusCode)
+			drained(t, resp)
+			if name == "plain http.ResponseWriter" { // it has no deadlines
+				return
+			}
+			assert.Equal(t, name != "ReadTimeout, and all is there", resp.Close)
+			if resp.Close {
+				_, err = answer.ReadByte()
+				assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection is left")
+			}
+		})
+	}
+}
+
+// manyHeaders are within the limit of a server of HTTP/1, and not of HTTP/2.
+func manyHeaders() string {
+	var b strings.Builder
+	for i := range 40_000 {
+		fmt.Fprintf(&b, "a%d: b\r\n", i)
+	}
+	return b.String()
 }
 
 // Whoever still sends when a service has refused finds the answer, and no reset.
@@ -406,17 +483,13 @@ func TestACallerWhoStillSendsFindsTheAnswer(t *testing.T) {
 }
 
 func TestWhatIsWrongWithARequestIsTheCallers(t *testing.T) {
-	var headers strings.Builder
-	for i := range 40_000 { // of HTTP/1 within the limit of a server, of HTTP/2 not
-		fmt.Fprintf(&headers, "a%d: b\r\n", i)
-	}
 	for name, tc := range map[string]struct {
 		text, want string
 		status     int
 	}{
 		"chunk":   {"Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\nzz\r\n", "the request cannot be read\n", http.StatusBadRequest},
 		"late":    {"Content-Length: 100\r\n\r\nsome", "the request did not come in time\n", http.StatusRequestTimeout},
-		"headers": {headers.String() + "\r\n", "request headers too large\n", http.StatusRequestHeaderFieldsTooLarge},
+		"headers": {manyHeaders() + "\r\n", "request headers too large\n", http.StatusRequestHeaderFieldsTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := ruled(t, allToV1, "user")

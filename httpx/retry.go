@@ -52,7 +52,7 @@ func (a *attempt) retry(req *http.Request, resp *http.Response, err error) (*att
 		return nil, nil, err
 	}
 	if a.kept != nil {
-		next.kept = a.kept.reopened()
+		next.kept = a.kept.again()
 		next.out.Body = next.kept
 	}
 	if !o.Unsent() {
@@ -207,13 +207,9 @@ func (k *kept) whole() bool {
 	return k.closed && !k.read
 }
 
-// reopened returns the body for another attempt.
-func (k *kept) reopened() *kept {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.closed = false
-	return k
-}
+// again returns the body for another attempt: who still has that of the one before may
+// come to use it.
+func (k *kept) again() *kept { return &kept{body: k.body} }
 
 // release says that no attempt follows.
 func (k *kept) release() {
