@@ -117,10 +117,10 @@ func idempotent(req *http.Request) bool {
 	return key || other || resolver.Idempotent(req.Context())
 }
 
-// kept is the body of a request that cannot be had again. It is closed only when it is
-// known that no other attempt needs it, so that one whose connection was refused, which
-// has read nothing, does not use it up. And it knows whether it could be read: that it
-// could not is no fault of the instance.
+// kept is, for one attempt, the body of a request that cannot be had again. The body is
+// closed only when it is known that no other attempt needs it, so that one whose
+// connection was refused, which has read nothing, does not use it up. And kept knows
+// whether the body could be read: that it could not is no fault of the instance.
 type kept struct {
 	body io.ReadCloser
 	once sync.Once // closes it
@@ -130,7 +130,7 @@ type kept struct {
 	reading bool       // is being asked for
 	cut     bool       // it was closed meanwhile
 	failed  bool       // it could not be read to the end
-	closed  bool       // by the last attempt
+	closed  bool       // by its attempt, or it is over
 	last    bool       // no attempt follows
 }
 
