@@ -80,15 +80,15 @@ func (a *attempt) send(base http.RoundTripper) (*http.Response, error) {
 // carry sends the attempt. It does not wait for the request's body longer than the
 // attempt may take.
 func (a *attempt) carry(base http.RoundTripper) (*http.Response, error) {
-	if a.kept == nil {
-		return base.RoundTrip(&a.out)
-	}
 	ctx := a.out.Context()
-	stop := context.AfterFunc(ctx, a.kept.abort)
+	if a.kept != nil {
+		defer context.AfterFunc(ctx, a.kept.abort)()
+	}
 	resp, err := base.RoundTrip(&a.out)
-	stop()
 	if err != nil && ctx.Err() != nil { // abort may not have been called yet
-		a.kept.late()
+		if a.kept != nil {
+			a.kept.late()
+		}
 		err = context.Cause(ctx) // and not that the body was closed
 	}
 	return resp, err

@@ -38,7 +38,9 @@ import (
 //	r.Body = http.MaxBytesReader(nil, r.Body, n)
 //
 // and not http.MaxBytesHandler: it has the reader write to the headers of an answer
-// that a service may just be giving, which can end the process.
+// that a service may just be giving, which can end the process. An http.ResponseWriter of
+// theirs needs a method Unwrap (see http.ResponseController): without it, callers who do
+// not send what they have announced cannot be told that their time is up.
 //
 // What cannot be forwarded is answered with one line that names no address:
 //
@@ -54,10 +56,13 @@ import (
 func NewGateway(transport http.RoundTripper, route Route, opts ...ServerOption) http.Handler {
 	g := &gateway{route: route, edge: newServerOptions(opts).Edge}
 	g.proxy = httputil.ReverseProxy{
-		Rewrite:      g.rewrite,
-		Transport:    transport,
-		ErrorHandler: g.fail,
-		BufferPool:   &buffers{},
+		Rewrite:   g.rewrite,
+		Transport: transport,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			status, text := explain(r.Context(), err)
+			fail(w, status, text)
+		},
+		BufferPool: &buffers{},
 		// What it would log is known: to the caller, or as the attempt's outcome.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
@@ -73,41 +78,59 @@ type gateway struct {
 // ServeHTTP implements http.Handler.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodConnect {
-		http.Error(w, "this is no tunnel", http.StatusMethodNotAllowed)
+		newIncoming(w, r).discard()
+		fail(w, http.StatusMethodNotAllowed, "this is no tunnel")
 		return
 	}
-	body := newIncoming(w, r)
 	to := g.route(r)
 	if to == nil {
-		body.discard()
-		http.Error(w, "no route", http.StatusNotFound)
+		newIncoming(w, r).discard()
+		fail(w, http.StatusNotFound, "no route")
 		return
 	}
 	// The version that counts is that of the instance that answers.
 	delete(w.Header(), canonical(VersionHeader))
+	from := r
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = to
-	if body.ended.Load() {
+	if r.ContentLength == 0 && len(w.Header()) == 0 {
 		g.proxy.ServeHTTP(w, r)
 		return
 	}
+	body, before := newIncoming(w, from), maps.Clone(w.Header())
 	defer body.end()
 	proxy := g.proxy
 	proxy.Rewrite = func(p *httputil.ProxyRequest) {
 		g.rewrite(p)
-		p.Out.Body = body
-		p.Out.Trailer = p.In.Trailer // filled in at the body's end
+		if !body.ended.Load() {
+			p.Out.Body, p.Out.Trailer = body, body.trailer
+		}
 	}
 	proxy.ModifyResponse = func(resp *http.Response) error {
+		restore(w, before)
 		body.answered(resp.StatusCode)
+		if resp.StatusCode != http.StatusSwitchingProtocols {
+			resp.Body = answer{resp.Body, body}
+		}
 		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+		restore(w, before)
 		status, text := explain(r.Context(), body.explain(err))
 		body.discard()
-		answer(w, status, text)
+		fail(w, status, text)
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// restore gives an answer back the headers that handlers around had set: httputil clears
+// all after a provisional answer, as 103 is.
+func restore(w http.ResponseWriter, before http.Header) {
+	for name, vs := range before {
+		if _, ok := w.Header()[name]; !ok {
+			w.Header()[name] = vs
+		}
+	}
 }
 
 // rewrite prepares the request to the service; its URL is right already.
@@ -144,12 +167,7 @@ func (g *gateway) rewrite(p *httputil.ProxyRequest) {
 const statusCallerLeft = 499
 
 // fail answers a request that was not forwarded, or not answered.
-func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := explain(r.Context(), err)
-	answer(w, status, text)
-}
-
-func answer(w http.ResponseWriter, status int, text string) {
+func fail(w http.ResponseWriter, status int, text string) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}

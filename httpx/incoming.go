@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,24 +18,25 @@ import (
 // When an answer begins, net/http's server for HTTP/1 reads what is left of the
 // request, throws it away and closes the body, though the transport still reads it: the
 // service misses a part, or the answer breaks off, even if all that was left was the
-// end (golang/go#40747). Hence the end comes from here as soon as all is read, and an
-// answer that is earlier takes nothing from the request.
+// end (golang/go#40747). Hence the end comes from here as soon as it was read, and an
+// answer that is earlier takes nothing from the request. When it has ended, net/http
+// reads on, and waits without bound for a caller who does not send: it gets a deadline.
 type incoming struct {
-	io.ReadCloser
-	length int64 // -1: not known
-	w      http.ResponseWriter
-	ctx    context.Context //nolint:containedctx // the request's
-	http1  bool
-	expect bool // the caller waits to be asked for it, as the first Read does (RFC 9110, section 10.1.1)
+	from    *http.Request
+	trailer http.Header // of the request that is sent on: net/http writes to the other when it likes
+	w       http.ResponseWriter
+	http1   bool
 
-	turn   chan struct{} // is full while a Read runs
-	read   int64         // by the transport alone
-	ended  atomic.Bool
-	closed atomic.Bool
-	early  bool // the answer has begun before the end
+	turn    chan struct{} // is full while a Read runs, or nobody else may
+	read    int64         // how much; by who has the turn
+	reading atomic.Bool
+	ended   atomic.Bool // all was read
+	closed  atomic.Bool // nothing more is to be read
+	early   bool        // the answer has begun before the end; by the handler
 
 	mu   sync.Mutex // guards what follows
-	over bool       // the answer has begun, or the handler ends: no Read is to be ended
+	over bool       // giveUp has nothing more to do: the answer has begun, or there will be one at once
+	cut  bool       // a Read was ended
 	why  error      // the first reason why it was not read to its end: errStalled, or an unreadError
 }
 
@@ -44,10 +45,7 @@ type incoming struct {
 const grace = 50 * time.Millisecond
 
 func newIncoming(w http.ResponseWriter, r *http.Request) *incoming {
-	b := &incoming{
-		ReadCloser: r.Body, length: r.ContentLength, w: w, ctx: r.Context(), http1: r.ProtoMajor == 1,
-		expect: r.Header.Get("Expect") != "", turn: make(chan struct{}, 1),
-	}
+	b := &incoming{from: r, trailer: maps.Clone(r.Trailer), w: w, http1: r.ProtoMajor == 1, turn: make(chan struct{}, 1)}
 	b.ended.Store(r.ContentLength == 0 || r.Body == nil)
 	return b
 }
@@ -59,17 +57,24 @@ func (b *incoming) Read(p []byte) (int, error) {
 	}
 	b.turn <- struct{}{}
 	defer func() { <-b.turn }()
+	b.reading.Store(true)
+	defer b.reading.Store(false)
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.from.Body.Read(p)
 	b.read += int64(n)
 	switch {
-	case b.read == b.length, errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF):
+		if b.trailer != nil {
+			maps.Copy(b.trailer, b.from.Trailer)
+		}
 		b.ended.Store(true)
 	case err != nil:
 		b.mu.Lock()
-		b.because(&unreadError{err})
+		if !b.cut {
+			b.because(&unreadError{err})
+		}
 		b.mu.Unlock()
 	}
 	return n, err
@@ -80,7 +85,7 @@ func (b *incoming) Read(p []byte) (int, error) {
 // Read before it says so. The body itself is closed by its server.
 func (b *incoming) Close() error {
 	b.closed.Store(true)
-	if len(b.turn) > 0 {
+	if b.reading.Load() {
 		time.AfterFunc(grace, b.giveUp)
 	}
 	return nil
@@ -90,22 +95,36 @@ func (b *incoming) Close() error {
 // failed.
 func (b *incoming) giveUp() {
 	b.closed.Store(true)
+	cancelled := errors.Is(b.from.Context().Err(), context.Canceled)
+	if cancelled {
+		b.idle() // if the connection has ended, the Read says so itself
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over || len(b.turn) == 0 {
+	if b.over || !b.reading.Load() {
 		return
 	}
-	if errors.Is(b.ctx.Err(), context.Canceled) {
-		// The connection has ended: its ReadTimeout, or the caller left, who will not read this.
-		b.because(&unreadError{os.ErrDeadlineExceeded})
-	} else {
+	if !cancelled {
 		b.because(errStalled)
 	}
+	b.cut = true
+	b.interrupt()
+}
+
+// interrupt ends a Read. Over HTTP/1, Close would wait for it, and net/http cancels the
+// request's context.
+func (b *incoming) interrupt() {
 	if b.http1 {
-		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now()) // Close would wait for the Read
+		b.deadline(0)
 	} else {
-		_ = b.ReadCloser.Close()
+		_ = b.from.Body.Close()
 	}
+}
+
+// deadline is when no Read may wait any more, and reports whether the server knows of
+// such. It ends with the request.
+func (b *incoming) deadline(d time.Duration) bool {
+	return http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(d)) == nil
 }
 
 // because keeps the first reason: what follows may come of it. The caller holds mu.
@@ -129,18 +148,29 @@ func (b *incoming) answered(status int) {
 	b.w.Header()["Connection"] = []string{"close"}
 }
 
-// end is called before the handler ends.
+// end is called when the answer has ended, and before the handler does. Over HTTP/2,
+// the transport waits for a Read before it closes an answer.
 func (b *incoming) end() {
-	b.closed.Store(true)
-	b.mu.Lock()
-	b.over = true
-	b.mu.Unlock()
-	if !b.early {
+	b.last()
+	if b.ended.Load() || b.http1 && !b.early {
 		return
 	}
-	// net/http would break a Read, and then not read on, as it otherwise does so that a
-	// caller who still sends finds the answer and not a reset connection.
-	b.idle()
+	if !b.idle() {
+		b.interrupt()
+		b.idle()
+	}
+	if b.http1 {
+		b.deadline(leftTime)
+	}
+}
+
+// last says that nothing more is to be read, and whether that has been so before.
+func (b *incoming) last() (failed bool) {
+	b.closed.Store(true)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+	return b.why != nil || b.cut
 }
 
 // idle waits until no Read runs, and reports that none does; one that waits for a caller,
@@ -153,6 +183,18 @@ func (b *incoming) idle() bool {
 	case <-time.After(grace):
 		return false
 	}
+}
+
+// answer is an answer that ends its request with itself.
+type answer struct {
+	io.ReadCloser
+	request *incoming
+}
+
+// Close implements io.Closer.
+func (a answer) Close() error {
+	a.request.end()
+	return a.ReadCloser.Close()
 }
 
 // errStalled is with the error of a request that has failed while its body was waited for.
@@ -183,30 +225,25 @@ const (
 )
 
 // discard is called before an error is answered, and the reason is known. Over HTTP/1,
-// net/http would first read what is left of the request, and wait without bound for a
-// caller who does not send it.
+// net/http would first read what is left of the request.
 func (b *incoming) discard() {
-	b.closed.Store(true)
-	b.mu.Lock()
-	b.over = true
-	failed := b.why != nil
-	b.mu.Unlock()
+	failed := b.last()
 	if !b.http1 || b.ended.Load() {
 		return
 	}
-	ctl := http.NewResponseController(b.w)
-	if b.idle() && !failed && b.worthIt() && ctl.SetReadDeadline(time.Now().Add(leftTime)) == nil {
-		if _, err := io.CopyN(io.Discard, b.ReadCloser, maxLeft); errors.Is(err, io.EOF) {
-			return // and net/http has lifted the deadline
+	if b.idle() && !failed && b.little() && b.deadline(leftTime) {
+		if _, err := io.CopyN(io.Discard, b.from.Body, maxLeft); errors.Is(err, io.EOF) {
+			return
 		}
 	}
 	b.w.Header()["Connection"] = []string{"close"}
-	_ = ctl.SetReadDeadline(time.Now().Add(leftTime)) // net/http reads on when it has answered
+	b.deadline(leftTime)
 }
 
-// worthIt reports whether what is left is little, and not still to be asked for.
-func (b *incoming) worthIt() bool {
-	return b.length-b.read < maxLeft && (b.read > 0 || !b.expect)
+// little reports whether what is left is not much, and not still to be asked for (RFC
+// 9110, section 10.1.1).
+func (b *incoming) little() bool {
+	return b.from.ContentLength-b.read < maxLeft && (b.read > 0 || b.from.Header.Get("Expect") == "")
 }
 
 // unreadError is why a request's body could not be read.

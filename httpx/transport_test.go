@@ -37,7 +37,7 @@ func TestEveryRequestIsPicked(t *testing.T) {
 		require.Equal(t, "GET /hello", body)
 	}
 	for i, p := range providers {
-		assert.EqualValues(t, 1, p.opened.Load(), "connections to provider %d", i)
+		assert.LessOrEqual(t, p.opened.Load(), int64(2), "connections to provider %d; net/http gives one up that it had to wait 50 ms for", i)
 		assert.NotZero(t, p.requests.Load(), "requests to provider %d", i)
 	}
 }
