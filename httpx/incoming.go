@@ -164,7 +164,7 @@ func (b *incoming) end() {
 	}
 }
 
-// last says that nothing more is to be read, and whether that has been so before.
+// last says that nothing more is to be read, and reports whether a Read has failed.
 func (b *incoming) last() (failed bool) {
 	b.closed.Store(true)
 	b.mu.Lock()
