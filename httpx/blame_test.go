@@ -27,7 +27,7 @@ func (*brokenUpload) Close() error { return nil }
 func TestAnUploadThatBreaksSpeaksAgainstNobody(t *testing.T) {
 	w := newWorld(t)
 	for range 4 {
-		w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		w.provide(t, "user", "v1", swallow)
 	}
 	c := w.client(t)
 	for range 40 {

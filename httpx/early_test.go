@@ -16,18 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/graylane/graylane/httpx"
 	"github.com/graylane/graylane/registry"
 )
-
-// behind serves a gateway over scheme behind a handler.
-func (w *world) behind(t *testing.T, scheme string, h func(rw http.ResponseWriter, r *http.Request, gateway http.Handler)) *provider {
-	t.Helper()
-	transport := httpx.NewTransport(w.resolver)
-	t.Cleanup(transport.Close)
-	gateway := httpx.NewGateway(transport, over(scheme, byPath()))
-	return w.provide(t, "front", "v1", func(rw http.ResponseWriter, r *http.Request) { h(rw, r, gateway) })
-}
 
 // requireEnd checks that the server ends a connection.
 func requireEnd(t *testing.T, conn io.Reader) {
@@ -171,10 +161,10 @@ func TestABodyThatIsLongerThanItsLengthIsNotCutOff(t *testing.T) {
 		}
 		w := newWorld(t)
 		w.provideOver(t, scheme, "user", "v1", hello)
-		front := w.behind(t, scheme, func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
+		front, _ := w.frontOver(t, "http", scheme, around(func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
 			r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader(" and more")))
 			gateway.ServeHTTP(rw, r)
-		})
+		}))
 		resp := front.raw(t, "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 4\r\n\r\nsome")
 		assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
 		drained(t, resp)
@@ -189,10 +179,10 @@ func TestAProvisionalAnswerTakesNoHeadersAway(t *testing.T) {
 		_, _ = io.WriteString(rw, "hi")
 	})
 	w.Set(registry.Service{Name: "order"}, registry.NewInstance("127.0.0.1:1"))
-	front := w.behind(t, "http", func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
+	front, _ := w.frontOver(t, "http", "http", around(func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
 		rw.Header().Set("Access-Control-Allow-Origin", "*")
 		gateway.ServeHTTP(rw, r)
-	})
+	}))
 	for _, text := range []string{
 		"GET /user/ HTTP/1.1\r\nHost: front\r\n\r\n",
 		"POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 4\r\n\r\nsome",
@@ -237,14 +227,14 @@ func TestARequestThatIsCancelledWhileItIsWaitedFor(t *testing.T) {
 		close(begun)
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	front := w.behind(t, "http", func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
+	front, _ := w.frontOver(t, "http", "http", around(func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Hour)
 		go func() {
 			<-begun
 			cancel()
 		}()
 		gateway.ServeHTTP(rw, r.WithContext(ctx))
-	})
+	}))
 	resp := front.raw(t, "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 100\r\n\r\nsome")
 	assert.Equal(t, 499, resp.StatusCode)
 	drained(t, resp)

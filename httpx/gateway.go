@@ -78,26 +78,23 @@ type gateway struct {
 // ServeHTTP implements http.Handler.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodConnect {
-		newIncoming(w, r).discard()
-		fail(w, http.StatusMethodNotAllowed, "this is no tunnel")
+		newIncoming(w, r).refuse(http.StatusMethodNotAllowed, "this is no tunnel")
 		return
 	}
 	to := g.route(r)
 	if to == nil {
-		newIncoming(w, r).discard()
-		fail(w, http.StatusNotFound, "no route")
+		newIncoming(w, r).refuse(http.StatusNotFound, "no route")
 		return
 	}
 	// The version that counts is that of the instance that answers.
 	delete(w.Header(), canonical(VersionHeader))
-	from := r
-	r = r.WithContext(r.Context()) // a copy
-	r.URL = to
+	out := r.WithContext(r.Context()) // a copy
+	out.URL = to
 	if r.ContentLength == 0 && len(w.Header()) == 0 {
-		g.proxy.ServeHTTP(w, r)
+		g.proxy.ServeHTTP(w, out)
 		return
 	}
-	body, before := newIncoming(w, from), maps.Clone(w.Header())
+	body, before := newIncoming(w, r), maps.Clone(w.Header())
 	defer body.end()
 	proxy := g.proxy
 	proxy.Rewrite = func(p *httputil.ProxyRequest) {
@@ -116,11 +113,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 		restore(w, before)
-		status, text := explain(r.Context(), body.explain(err))
-		body.discard()
-		fail(w, status, text)
+		body.refuse(explain(r.Context(), body.explain(err)))
 	}
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(w, out)
 }
 
 // restore gives an answer back the headers that handlers around had set: httputil clears

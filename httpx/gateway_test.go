@@ -240,7 +240,7 @@ func (f failingTrip) RoundTrip(*http.Request) (*http.Response, error) { return n
 
 func TestABodyThatIsTooLargeIsTheCallersMistake(t *testing.T) {
 	w := newWorld(t)
-	w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	w.provide(t, "user", "v1", swallow)
 	transport := httpx.NewTransport(w.resolver)
 	defer transport.Close()
 	gateway := httpx.NewGateway(transport, byPath())

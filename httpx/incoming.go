@@ -27,7 +27,7 @@ type incoming struct {
 	w       http.ResponseWriter
 	http1   bool
 
-	turn    chan struct{} // is full while a Read runs, or nobody else may
+	turn    chan struct{} // is full while a Read runs, and for a moment when idle looks
 	read    int64         // how much; by who has the turn
 	reading atomic.Bool
 	ended   atomic.Bool // all was read
@@ -224,7 +224,13 @@ const (
 	leftTime = 500 * time.Millisecond
 )
 
-// discard is called before an error is answered, and the reason is known. Over HTTP/1,
+// refuse answers with an error, of which the reason is known.
+func (b *incoming) refuse(status int, text string) {
+	b.discard()
+	fail(b.w, status, text)
+}
+
+// discard is called before an error is answered. Over HTTP/1,
 // net/http would first read what is left of the request.
 func (b *incoming) discard() {
 	failed := b.last()

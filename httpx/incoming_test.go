@@ -74,6 +74,14 @@ func (w *world) frontOver(t *testing.T, front, scheme string, adjust ...func(*ht
 	return p, logged
 }
 
+// around puts a handler around a front's gateway.
+func around(h func(rw http.ResponseWriter, r *http.Request, gateway http.Handler)) func(*http.Server) {
+	return func(srv *http.Server) {
+		gateway := srv.Handler
+		srv.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { h(rw, r, gateway) })
+	}
+}
+
 // logs keeps what is written.
 type logs struct {
 	mu sync.Mutex
@@ -240,7 +248,7 @@ func TestAnUploadThatStallsEndsWithItsLimit(t *testing.T) {
 	for scheme := range protocols {
 		t.Run(scheme, func(t *testing.T) {
 			w := ruled(t, shortLimit, "user")
-			w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			w.provideOver(t, scheme, "user", "v1", swallow)
 			c := w.client(t)
 			for sent, met := 0, 0; met < 3; sent++ {
 				require.Less(t, sent, 100, "it is never waited for")
@@ -293,7 +301,7 @@ func TestAGatewayAnswersAnUploadThatStalls(t *testing.T) {
 	for scheme := range protocols {
 		t.Run("limit of "+scheme, func(t *testing.T) {
 			w := ruled(t, shortLimit, "user")
-			w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			w.provideOver(t, scheme, "user", "v1", swallow)
 			front, _ := w.frontOver(t, "http", scheme)
 			resp := front.raw(t, some)
 			assert.Equal(t, http.StatusGatewayTimeout, resp.StatusCode)
@@ -317,7 +325,7 @@ func TestAGatewayAnswersAnUploadThatStalls(t *testing.T) {
 	})
 	t.Run("callers over HTTP/2", func(t *testing.T) {
 		w := ruled(t, shortLimit, "user")
-		w.provide(t, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		w.provide(t, "user", "v1", swallow)
 		w.frontOver(t, "h2c", "http")
 		body, write := io.Pipe()
 		go func() { _, _ = io.WriteString(write, "some") }()
@@ -340,15 +348,10 @@ func TestACallerWhoStallsIsToldWhatIsWrong(t *testing.T) {
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, silent.Close()) })
-	around := func(wrap func(http.Handler) http.Handler) func(*http.Server) {
-		return func(srv *http.Server) { srv.Handler = wrap(srv.Handler) }
-	}
 	atMost := func(n int64) func(*http.Server) {
-		return around(func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				r.Body = http.MaxBytesReader(nil, r.Body, n)
-				h.ServeHTTP(w, r)
-			})
+		return around(func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
+			r.Body = http.MaxBytesReader(nil, r.Body, n)
+			gateway.ServeHTTP(rw, r)
 		})
 	}
 	const rest = "Content-Length: 100\r\n\r\nsome"
@@ -368,8 +371,8 @@ func TestACallerWhoStallsIsToldWhatIsWrong(t *testing.T) {
 		},
 		"ReadTimeout":                   {post + rest, http.StatusGatewayTimeout, func(srv *http.Server) { srv.ReadTimeout = 50 * time.Millisecond }},
 		"ReadTimeout, and all is there": {post + "Content-Length: 4\r\n\r\nsome", http.StatusGatewayTimeout, func(srv *http.Server) { srv.ReadTimeout = 50 * time.Millisecond }},
-		"plain http.ResponseWriter": {post + rest, http.StatusGatewayTimeout, around(func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(bare{w}, r) })
+		"plain http.ResponseWriter": {post + rest, http.StatusGatewayTimeout, around(func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
+			gateway.ServeHTTP(bare{rw}, r)
 		})},
 		"no instance":       {post + rest, http.StatusServiceUnavailable, nil},
 		"no tunnel":         {"CONNECT front:80 HTTP/1.1\r\nHost: front:80\r\n" + rest, http.StatusMethodNotAllowed, nil},
@@ -384,7 +387,7 @@ func TestACallerWhoStallsIsToldWhatIsWrong(t *testing.T) {
 			in.Metadata = map[string]string{registry.KeyVersion: "v1"}
 			in.Enabled = name != "no instance"
 			w.Set(registry.Service{Name: "user"}, in)
-			w.provideOver(t, "https", "order", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			w.provideOver(t, "https", "order", "v1", swallow)
 			front, _ := w.frontOver(t, "http", "https", func(srv *http.Server) {
 				if tc.adjust != nil {
 					tc.adjust(srv)
@@ -464,7 +467,7 @@ func TestWhatIsWrongWithARequestIsTheCallers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := ruled(t, allToV1, "user")
 			for range 2 {
-				w.provideOver(t, "h2c", "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+				w.provideOver(t, "h2c", "user", "v1", swallow)
 			}
 			front, _ := w.frontOver(t, "http", "h2c", func(srv *http.Server) {
 				if name == "late" {
@@ -501,7 +504,7 @@ func TestARequestThatCannotBeSentSpeaksAgainstNobody(t *testing.T) {
 			t.Run(name+" over "+scheme, func(t *testing.T) {
 				w := ruled(t, allToV1, "user")
 				for range 2 {
-					w.provideOver(t, scheme, "user", "v1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+					w.provideOver(t, scheme, "user", "v1", swallow)
 				}
 				c := w.client(t)
 				failed := 0
@@ -543,13 +546,10 @@ func TestTrailersOfARequestGoThroughAGateway(t *testing.T) {
 func TestAGatewayForwardsWhatHasLostItsBody(t *testing.T) {
 	w := newWorld(t)
 	w.provide(t, "user", "v1", hello)
-	transport := httpx.NewTransport(w.resolver)
-	t.Cleanup(transport.Close)
-	gateway := httpx.NewGateway(transport, byPath())
-	front := w.provide(t, "front", "v1", func(rw http.ResponseWriter, r *http.Request) {
+	front, _ := w.frontOver(t, "http", "http", around(func(rw http.ResponseWriter, r *http.Request, gateway http.Handler) {
 		r.Body = nil
 		gateway.ServeHTTP(rw, r)
-	})
+	}))
 	resp := front.raw(t, "POST /user/ HTTP/1.1\r\nHost: front\r\nContent-Length: 4\r\n\r\nsome")
 	assert.Equal(t, http.StatusBadGateway, resp.StatusCode, "the length that it announces is not what it has")
 	drained(t, resp)

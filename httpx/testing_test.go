@@ -185,6 +185,9 @@ func (p *provider) instance(version string) registry.Instance {
 	return in
 }
 
+// swallow reads a request, and answers nothing.
+func swallow(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
+
 // hello answers with what it was asked.
 func hello(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Host", r.Host)
